@@ -1,0 +1,55 @@
+# The commands of the project. `make` alone lists them.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for name in python3.12 python3.13 python3.11 python3; do \
+	"$$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+	2>/dev/null && echo "$$name" && break; done)
+BIN := .venv/bin
+JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+PORT ?= 8000
+
+.PHONY: help setup system demo test lint book serve clean lock
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: system .venv/.installed  ## make .venv and install what requirements.lock names (once)
+
+system:
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11, 3.12 or 3.13 is needed: install one, or run make PYTHON=/path/to/python3" >&2; exit 1; }
+	@.ci/system_packages "$(PYTHON)"
+
+.venv/.installed: requirements.lock pyproject.toml
+	[ -x $(BIN)/python ] || "$(PYTHON)" -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: book  ## a small class from start to marks on bundled data, and the site
+	$(BIN)/autograder demo
+
+lint: setup  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint  ## all tests
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup
+
+book: setup  ## build the site in _build/html, warnings are errors
+	$(BIN)/autograder build --course _build/site-course
+	$(BIN)/jupyter-book build . --toc book/_toc.yml -W -n --keep-going
+	@echo "open _build/html/index.html, or run: make serve"
+
+serve:  ## look at the built site on this machine (PORT=8000)
+	@[ -f _build/html/index.html ] || { echo "_build/html: no site yet; run: make book" >&2; exit 1; }
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+lock: setup  ## resolve the versions in requirements.lock anew (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url --no-header --output-file requirements.lock
+
+clean:  ## remove what was built; .venv and course folders stay
+	rm -rf _build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The grader: builds assignments, isolates submissions, runs the hidden checks, reports."""

@@ -1,0 +1,198 @@
+"""What hidden checks compare with: messages name kind, place and likely cause, never the answer."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from autograder.student import Handle, StudentError
+
+__all__ = ["Mistake", "StudentError", "close", "number", "require", "tensor", "unchanged"]
+
+RELATIVE = {torch.float64: 1e-7, torch.float32: 2e-4, torch.bfloat16: 2e-2, torch.float16: 5e-3}
+ABSOLUTE = {torch.float64: 1e-9, torch.float32: 1e-5, torch.bfloat16: 1e-2, torch.float16: 1e-3}
+
+
+class Mistake(AssertionError):  # noqa: N818 - it reads as what the student made
+    """An answer that is not right: `message` says what came, `hint` the likely cause."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message, self.hint = message, hint
+
+
+def require(condition: bool, message: str, hint: str | None = None) -> None:
+    """Raise Mistake unless the condition holds."""
+    if not condition:
+        raise Mistake(message, hint)
+
+
+def tensor(
+    name: str, value: Any, shape: Iterable[int] | None, dtype: torch.dtype | None = None
+) -> torch.Tensor:
+    """The answer as a plain tensor without its graph.
+
+    A Python or NumPy number is taken for a tensor without dimensions. Raises Mistake that names
+    type, shape or dtype where they are not as asked.
+    """
+    if isinstance(value, Handle):
+        value = value.value()
+    if isinstance(value, int | float | np.generic) and shape is not None and not tuple(shape):
+        value = torch.as_tensor(value)
+    if not isinstance(value, torch.Tensor):
+        raise Mistake(f"{name} must be a torch.Tensor, and is {described(value)}")
+    value = value.detach()
+    if shape is not None and tuple(value.shape) != tuple(shape):
+        raise Mistake(
+            f"{name} must have shape {tuple(shape)}, and has shape {tuple(value.shape)}",
+            _shape_hint(name, tuple(value.shape), tuple(shape)),
+        )
+    if dtype is not None and value.dtype != dtype:
+        raise Mistake(f"{name} must have dtype {dtype}, and has dtype {value.dtype}")
+    return value
+
+
+def close(
+    name: str,
+    actual: torch.Tensor,
+    expected: torch.Tensor,
+    mistakes: Mapping[str, torch.Tensor] | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+) -> None:
+    """Compare every coordinate; the first of `mistakes` whose wrong value came gives the hint.
+
+    |actual - expected| <= atol + rtol |expected|, with the tolerances of the coarser dtype.
+    """
+    actual, expected = actual.detach().cpu(), expected.detach().cpu()
+    if actual.shape != expected.shape:
+        tensor(name, actual, expected.shape)
+    if _agrees(actual, expected, rtol, atol):
+        return
+    matching = (
+        hint
+        for hint, wrong in (mistakes or {}).items()
+        if wrong.shape == actual.shape and _agrees(actual, wrong.detach().cpu(), rtol, atol)
+    )
+    hint = next(matching, None) or _general_hint(actual, expected, rtol, atol)
+    raise Mistake(f"{name} is wrong {_worst(actual, expected)}", hint)
+
+
+def number(
+    name: str,
+    value: Any,
+    expected: float,
+    mistakes: Mapping[str, float] | None = None,
+    rel: float = 1e-6,
+) -> None:
+    """Compare one number, given as a Python or NumPy number or as a tensor of one item."""
+    plain = as_number(name, value)
+    if math.isclose(plain, expected, rel_tol=rel, abs_tol=rel * 1e-3):
+        return
+    for hint, wrong in (mistakes or {}).items():
+        if math.isclose(plain, wrong, rel_tol=max(rel, 1e-3), abs_tol=rel):
+            raise Mistake(f"{name} is {plain:.6g}, which is not right", hint)
+    raise Mistake(f"{name} is {plain:.6g}, which is not right")
+
+
+def as_number(name: str, value: Any) -> float:
+    """A real number as float; raises Mistake for anything else."""
+    if isinstance(value, Handle):
+        value = value.value()
+    if isinstance(value, torch.Tensor | np.ndarray) and math.prod(value.shape) == 1:
+        value = value.item()
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+        raise Mistake(f"{name} must be a number, and is {described(value)}")
+    return float(value)
+
+
+def unchanged(name: str, before: torch.Tensor, after: torch.Tensor) -> None:
+    """Verify that an argument was not modified."""
+    same = before.shape == after.shape and before.dtype == after.dtype
+    if not same or not torch.equal(before.detach(), after.detach()):
+        raise Mistake(
+            f"the call modified its argument {name}",
+            f"the argument {name} belongs to the caller: work on a copy, without in-place "
+            "operations on it",
+        )
+
+
+def described(value: Any) -> str:
+    """The kind of a value in words, for a message."""
+    if value is None:
+        return "None (is a return statement missing?)"
+    if isinstance(value, Handle):
+        return f"a {value.type_name}"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)} items"
+    if isinstance(value, np.ndarray):
+        return f"a NumPy array of shape {value.shape}"
+    if isinstance(value, torch.Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    return f"a {type(value).__name__}"
+
+
+def _agrees(
+    actual: torch.Tensor, expected: torch.Tensor, rtol: float | None, atol: float | None
+) -> bool:
+    coarser = max((actual.dtype, expected.dtype), key=lambda dtype: RELATIVE.get(dtype, 0.0))
+    return torch.allclose(
+        _comparable(actual),
+        _comparable(expected),
+        rtol=RELATIVE.get(coarser, 0.0) if rtol is None else rtol,
+        atol=ABSOLUTE.get(coarser, 0.0) if atol is None else atol,
+    )
+
+
+def _comparable(value: torch.Tensor) -> torch.Tensor:
+    return value if value.is_complex() else value.to(torch.float64)
+
+
+def _worst(actual: torch.Tensor, expected: torch.Tensor) -> str:
+    got, want = _comparable(actual), _comparable(expected)
+    if not bool(torch.isfinite(got).all()) and bool(torch.isfinite(want).all()):
+        index = tuple(torch.nonzero(~torch.isfinite(got))[0].tolist())
+        return f"at {_place(index)}: {got[index].item()} where a finite number belongs"
+    error = (got - want).abs() / want.abs().clamp_min(1e-12)
+    error = torch.nan_to_num(error, nan=math.inf)
+    index = tuple(int(i) for i in np.unravel_index(int(error.argmax()), error.shape or (1,)))
+    index = index if error.shape else ()
+    share = float(((got - want).abs() > 1e-4 * want.abs() + 1e-6).double().mean())
+    where = _place(index)
+    size = error[index].item()
+    return f"at {where}: the relative error is {size:.2g}, and {share:.0%} of the entries differ"
+
+
+def _place(index: tuple[int, ...]) -> str:
+    return f"index {list(index)}" if index else "its only entry"
+
+
+def _shape_hint(name: str, came: tuple[int, ...], asked: tuple[int, ...]) -> str | None:
+    if came != asked and came == asked[::-1]:
+        return f"{name} is transposed"
+    if math.prod(came) == math.prod(asked):
+        return f"{name} has the right number of entries in another shape: a squeeze or a keepdim"
+    if not came and asked:
+        return f"{name} is one number where there should be one per entry: a sum or mean too many"
+    return None
+
+
+def _general_hint(
+    actual: torch.Tensor, expected: torch.Tensor, rtol: float | None, atol: float | None
+) -> str | None:
+    if (
+        actual.dim() == 2
+        and actual.shape == expected.shape[::-1]
+        and _agrees(actual.T, expected, rtol, atol)
+    ):
+        return "the matrix is transposed"
+    if _agrees(-actual, expected, rtol, atol):
+        return "the sign is wrong"
+    scale = expected.abs().max()
+    if expected.numel() > 1 and scale > 0 and expected.is_floating_point():
+        factor = float((actual.double() * expected.double()).sum() / (expected.double() ** 2).sum())
+        if factor and math.isfinite(factor) and _agrees(actual / factor, expected, rtol, atol):
+            return f"every entry is {factor:.4g} times what it should be"
+    return None

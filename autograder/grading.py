@@ -1,0 +1,152 @@
+"""Grades one notebook: reads it, runs it isolated, runs the hidden checks, makes the report."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from autograder import syntax
+from autograder.assignment import EXERCISES, Assignment, Task
+from autograder.checking import forbidden_calls, result, run_checks, unexpected
+from autograder.errors import CourseError, UsageError
+from autograder.notebook import NotebookChannel
+from autograder.report import Failure, Report, TaskResult
+from autograder.sandbox import DEVICES, ISOLATIONS, Limits
+from autograder.student import StoppedError, Student
+from autograder.submission import CodeCell, Submission
+
+
+def grade_notebook(
+    path: Path,
+    assignment: Assignment,
+    *,
+    secret: bytes,
+    isolation: str = "bubblewrap",
+    device: str = "cpu",
+    limits: Limits | None = None,
+) -> Report:
+    """The report of one notebook.
+
+    Raises CourseError for a file that is no notebook of this assignment and where the sandbox
+    cannot run, UsageError for an unknown isolation or device.
+    """
+    _verify_choice("isolation", isolation, ISOLATIONS)
+    _verify_choice("device", device, DEVICES)
+    submission = Submission.read(path)
+    if submission.assignment not in (None, assignment.name):
+        raise CourseError(
+            f"{path}: a notebook of the assignment {submission.assignment[:40]!r}, not of "
+            f"{assignment.name!r}; submit the right one"
+        )
+    tasks = [task for task in assignment.tasks if task.kind != "written"]
+    names = [task.name for task in tasks]
+    cells = submission.graded_cells(names)
+    public = [*assignment.data_files, EXERCISES / "lab.py"]
+    channel = NotebookChannel(cells, names, public, isolation, limits or Limits(), device)
+    try:
+        results, notes = _results(assignment, tasks, cells, channel, secret, device)
+    finally:
+        channel.close()
+    written = [task for task in assignment.tasks if task.kind == "written"]
+    manual = {task.name: TaskResult(task.name, task.points, 0.0, "manual") for task in written}
+    ordered = tuple((results | manual)[task.name] for task in assignment.tasks)
+    return Report.of(assignment.name, isolation, ordered, path.name, (*notes, *_notes(channel)))
+
+
+def _verify_choice(what: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise UsageError(f"unknown {what} {value!r}; choose {' or '.join(known)}")
+
+
+def _results(
+    assignment: Assignment,
+    tasks: Sequence[Task],
+    cells: Sequence[CodeCell],
+    channel: NotebookChannel,
+    secret: bytes,
+    device: str,
+) -> tuple[dict[str, TaskResult], list[str]]:
+    """The results by task, and what the instructor should look at."""
+    trees = [syntax.parsed(cell.source) for cell in cells]
+    settled = without_running(assignment, tasks, trees)
+    student = Student(channel)
+    remaining = [task for task in tasks if task.name not in settled]
+    if remaining:
+        settled |= _not_there(student, remaining, trees, channel)
+        remaining = [task for task in remaining if task.name not in settled]
+    if not remaining:
+        return settled, []
+    names = [task.name for task in remaining]
+    outcomes = run_checks(assignment, student, names, secret=secret, device=device)
+    settled |= {task.name: result(task, outcomes) for task in remaining}
+    return settled, unexpected(outcomes)
+
+
+def without_running(
+    assignment: Assignment, tasks: Sequence[Task], trees: Sequence[syntax.Cell]
+) -> dict[str, TaskResult]:
+    """Results that the syntax trees settle: stubs, missing tasks, forbidden library calls."""
+    forbidden = forbidden_calls(assignment)
+    settled = {}
+    for task in tasks:
+        uses = syntax.forbidden_uses(trees, task.name, forbidden.get(task.name, ()))
+        if syntax.only_stubs(trees, task.name):
+            settled[task.name] = _lost(task, "unanswered", "the stub is still in place")
+        elif uses:
+            message = f"the answer uses {', '.join(uses)}"
+            hint = f"this task asks you to write what {uses[0]} does: use the formula instead"
+            settled[task.name] = _lost(task, "forbidden", message, hint)
+    return settled
+
+
+def _not_there(
+    student: Student,
+    tasks: Sequence[Task],
+    trees: Sequence[syntax.Cell],
+    channel: NotebookChannel,
+) -> dict[str, TaskResult]:
+    """Results of the tasks whose name the notebook does not define after its cells have run."""
+    try:
+        kinds = student.kinds([task.name for task in tasks])
+    except StoppedError as stopped:
+        return {task.name: _lost(task, stopped.status, stopped.reason) for task in tasks}
+    settled = {}
+    for task in tasks:
+        if kinds[task.name] == "none":
+            settled[task.name] = _lost(task, "unanswered", f"{task.name} is still None")
+        elif kinds[task.name] == "missing":
+            settled[task.name] = _missing(task, trees, channel)
+    return settled
+
+
+def _missing(task: Task, trees: Sequence[syntax.Cell], channel: NotebookChannel) -> TaskResult:
+    for number, tree in enumerate(trees):
+        if not any(task.name in syntax.bound_names(statement) for statement in tree):
+            continue
+        if number in channel.stopped:
+            stopped = channel.stopped[number]
+            return _lost(task, stopped.status, f"the cell that defines it: {stopped.reason}")
+        for error in channel.errors:
+            if error.get("cell") == number:
+                message = f"the cell that defines it raised {_raised(error)}"
+                return _lost(task, "error", message, "run this cell by itself and mend the error")
+    hint = f"define {task.name} in any cell; the release notebook holds its stub"
+    return _lost(task, "missing", f"no cell defines {task.name}", hint)
+
+
+def _lost(task: Task, status: str, message: str, hint: str | None = None) -> TaskResult:
+    failure = Failure(f"{task.name} is there to be checked.", message, hint)
+    return TaskResult(task.name, task.points, 0.0, status, (failure,))
+
+
+def _notes(channel: NotebookChannel) -> tuple[str, ...]:
+    """What the instructor may want to know: cells that raised, or had to be ended."""
+    raised = [
+        f"code cell {number + 1} raised {_raised(error)}"
+        for error in channel.errors
+        if isinstance(number := error.get("cell"), int)
+    ]
+    ended = [f"code cell {cell + 1}: {stopped}" for cell, stopped in channel.stopped.items()]
+    return (*raised, *ended)
+
+
+def _raised(error: dict[str, object]) -> str:
+    return f"{error.get('type')}: {error.get('message')}"[:300].splitlines()[0]

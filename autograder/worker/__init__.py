@@ -1,0 +1,1 @@
+"""What enters the sandbox: it knows its protocol and nothing else of the course."""

@@ -1,0 +1,1 @@
+"""What is measured, never asserted, and the scripts that measure it."""

@@ -1,0 +1,114 @@
+"""What the site needs beyond Jupyter Book: its own MathJax, downloads of the exercises, and a
+cache of executed pages that notices when the code that they import has changed."""
+
+import hashlib
+import shutil
+import zipfile
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util import logging
+
+ROOT = Path(__file__).resolve().parents[2]
+RELEASE = ROOT / "_build" / "release"
+DOWNLOADS = ROOT / "_build" / "downloads"
+IMPORTED = ["solutions/**/*.py", "exercises/**/*.py", "exercises/**/*.csv", "book/**/*.csv"]
+MATHJAX_PARTS = ["tex-chtml.js", "input/tex/extensions", "output/chtml/fonts/woff-v2"]
+ZIP_DATE = (2026, 1, 1, 0, 0, 0)  # the same bytes from the same files
+
+logger = logging.getLogger(__name__)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Called by Sphinx."""
+    app.connect("config-inited", use_cache_of_this_code)
+    app.connect("builder-inited", pack_releases)
+    app.connect("source-read", add_download)
+    app.connect("html-page-context", leave_out_thebe, priority=900)
+    app.connect("build-finished", copy_mathjax)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def use_cache_of_this_code(app: Sphinx, config: Config) -> None:
+    """Execute all pages again when a module or a table that they may read has changed.
+
+    The cache itself knows only the text of a page.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(path for pattern in IMPORTED for path in ROOT.glob(pattern)):
+        digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
+    caches = Path(app.outdir).parent / ".jupyter_cache"
+    current = caches / digest.hexdigest()[:16]
+    for path in caches.glob("*"):
+        if path != current:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    config["nb_execution_cache_path"] = str(current)
+
+
+def pack_releases(app: Sphinx) -> None:
+    """Put each release folder (notebook, library, data) into one archive for students."""
+    for folder in sorted(path for path in RELEASE.glob("*") if path.is_dir()):
+        DOWNLOADS.mkdir(parents=True, exist_ok=True)
+        archive = DOWNLOADS / f"{folder.name}.zip"
+        temporary = archive.with_suffix(".part")
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as packed:
+            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                name = str(path.relative_to(folder.parent))
+                packed.writestr(zipfile.ZipInfo(name, ZIP_DATE), path.read_bytes())
+        if archive.is_file() and archive.read_bytes() == temporary.read_bytes():
+            temporary.unlink()
+        else:
+            temporary.replace(archive)
+
+
+def add_download(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Put the download links under the title of an exercise page.
+
+    They are added here because the sheet itself holds only Markdown that Jupyter shows too.
+    """
+    if not docname.startswith("exercises/"):
+        return
+    name = Path(docname).name
+    if not (RELEASE / name / f"{name}.ipynb").is_file():
+        logger.warning(
+            "%s: no notebook to download; run: autograder build %s", RELEASE / name, name
+        )
+        return
+    note = (
+        ":::{admonition} Work on it\n:class: tip\n"
+        f"Download {{download}}`{name}.zip </_build/downloads/{name}.zip>` (the notebook with all"
+        f" that it needs), unpack it, and open `{name}.ipynb` in Jupyter. The notebook alone:"
+        f" {{download}}`{name}.ipynb </_build/release/{name}/{name}.ipynb>`.\n:::\n"
+    )
+    before, title, after = source[0].partition("\n# ")
+    heading, _, rest = after.partition("\n")
+    source[0] = f"{before}{title}{heading}\n\n{note}\n{rest}"
+
+
+def leave_out_thebe(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Drop the scripts of Thebe, which the book does not use: they name another host."""
+    context["script_files"] = [
+        script
+        for script in context["script_files"]
+        if "thebe" not in f"{script.filename} {script.attributes.get('body')}".lower()
+    ]
+
+
+def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
+    """Serve MathJax with the site, from the installed package: the parts that pages load."""
+    if exception is not None:
+        return
+    package = Path(str(distribution("sphinx-mathjax-offline").locate_file("")))
+    origin = package / "sphinx-mathjax-offline" / "static" / "mathjax"
+    for part in MATHJAX_PARTS:
+        target = Path(app.outdir) / "_static" / "mathjax" / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (origin / part).is_dir():
+            shutil.copytree(origin / part, target, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(origin / part, target)

@@ -1,0 +1,1 @@
+"""The exercise sheets and `lab`, the small library that students receive."""

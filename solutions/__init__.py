@@ -1,0 +1,1 @@
+"""The reference implementations: plain modules, one a topic."""

@@ -1,0 +1,178 @@
+"""A class that is graded once for all tests that look at what came of it."""
+
+import copy
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+import pytest
+from filelock import FileLock
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_output
+
+from autograder import cli
+from autograder.assignment import Assignment
+from autograder.build import build
+from autograder.course import Course, write_atomically
+from autograder.solve import solved_notebook
+from tests.wrong_answers import load_all
+
+ASSIGNMENT = "perceptron"
+SUMMED = "summed_over_the_batch"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command came to."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The only line on stderr that is an error message."""
+        lines = [line for line in self.err.splitlines() if line.startswith("autograder: ")]
+        assert len(lines) == 1, self.err
+        assert "Traceback" not in self.err
+        return lines[0]
+
+
+@dataclass
+class ClassOfStudents:
+    """A graded class: its course folder, and what each student submitted."""
+
+    course: Course
+    submitted: dict[str, NotebookNode | bytes] = field(default_factory=dict)
+
+    def copy(self, folder: Path, *, without: tuple[str, ...] = ()) -> Course:
+        """The course folder once more, without some of what lies in it."""
+        shutil.copytree(
+            self.course.directory, folder, ignore=lambda _, names: set(names) & set(without)
+        )
+        return Course(folder, self.course.build)
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Answer]:
+    """Run a command of `autograder` in this process."""
+
+    def command(*words: object) -> Answer:
+        monkeypatch.setattr("sys.argv", ["autograder", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        out, err = capsys.readouterr()
+        return Answer(int(stopped.value.code or 0), out, err)
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Course:
+    """A course folder for which the assignment has been built; shared by all test processes."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    course = Course(shared / "class" / "course", shared / "class" / "build")
+    with FileLock(shared / "class.lock"):
+        if not course.release.exists():
+            build([ASSIGNMENT], course)
+    return course
+
+
+@pytest.fixture(scope="session")
+def released(built: Course) -> NotebookNode:
+    """What students receive."""
+    path = built.release / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"
+    return nbformat.read(path, as_version=4)
+
+
+@pytest.fixture(scope="session")
+def solved() -> NotebookNode:
+    """The notebook with all answers in it."""
+    return solved_notebook(Assignment.load(ASSIGNMENT))
+
+
+@pytest.fixture(scope="session")
+def graded_class(built: Course, released: NotebookNode, solved: NotebookNode) -> ClassOfStudents:
+    """Six students, graded as `autograder grade` does."""
+    from autograder.gradebook import grade_class
+
+    submitted: dict[str, NotebookNode | bytes] = {
+        "cut": nbformat.writes(solved).encode()[:2000],
+        "full": solved,
+        "mangled": mangled(solved),
+        "noisy": noisy(solved),
+        "summed": with_answer(solved, "backward", wrong_answer("backward", SUMMED)),
+        "untouched": released,
+    }
+    with FileLock(built.directory.parent / "grading.lock"):
+        if not built.submitted.joinpath("full").exists():
+            for student, notebook in submitted.items():
+                submit(built, student, notebook)
+            grade_class(ASSIGNMENT, built)
+    return ClassOfStudents(built, submitted)
+
+
+def submit(course: Course, student: str, notebook: NotebookNode | bytes) -> Path:
+    """Put a notebook where nbgrader's collect puts it."""
+    path = course.submitted / student / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"
+    content = notebook if isinstance(notebook, bytes) else nbformat.writes(notebook)
+    write_atomically(path, content)
+    return path
+
+
+def wrong_answer(task: str, name: str) -> str:
+    """The source of one of the named wrong answers."""
+    [variant] = [v for v in load_all() if (v.task, v.name) == (task, name)]
+    return variant.source()
+
+
+def with_answer(notebook: NotebookNode, task: str, source: str) -> NotebookNode:
+    """The notebook with another answer to one function task."""
+    changed = copy.deepcopy(notebook)
+    [cell] = [cell for cell in changed.cells if f"def {task}(" in cell.source]
+    cell.source = source
+    return changed
+
+
+def noisy(solved: NotebookNode) -> NotebookNode:
+    """Right answers among all that nbgrader would take for a mark of its own.
+
+    Warnings, stderr, numbers and False as last values, an error after a number, and outputs saved
+    in the file that say the same.
+    """
+    notebook = copy.deepcopy(solved)
+    noise = "import sys, warnings\nwarnings.warn('old')\nprint('broken', file=sys.stderr)\n"
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        graded = "nbgrader" in cell.metadata
+        cell.source = f"{noise}{cell.source}\n" + ("0\nraise ValueError(0)" if graded else "False")
+        cell.outputs = [
+            new_output("execute_result", data={"text/plain": "0"}),
+            new_output("stream", name="stderr", text="broken"),
+            new_output("error", ename="ValueError", evalue="0", traceback=["0"]),
+        ]
+    return notebook
+
+
+def mangled(solved: NotebookNode) -> NotebookNode:
+    """Right answers in a notebook that lost and doubled its cells and has others from elsewhere."""
+    notebook = copy.deepcopy(solved)
+    answers = [cell for cell in notebook.cells if "nbgrader" not in cell.metadata]
+    graded = [cell for cell in notebook.cells if "nbgrader" in cell.metadata]
+    renamed, doubled, foreign, unlocked = copy.deepcopy(graded[:4])
+    renamed.metadata["nbgrader"] = {"grade_id": "another name", "grade": True}
+    foreign.metadata["nbgrader"]["grade_id"] = "a_task_of_another_assignment"
+    unlocked.metadata["nbgrader"] |= {"solution": True, "points": 1e9, "schema_version": 99}
+    extra = new_code_cell("scratch = 1", metadata={"nbgrader": "not what nbgrader writes"})
+    notebook.cells = [extra, doubled, *reversed(graded[:2]), *answers, renamed, foreign, unlocked]
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"moved-{number}"
+        cell.metadata.pop("deletable", None)
+    return notebook

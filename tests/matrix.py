@@ -1,0 +1,95 @@
+"""The matrix: every answer that the checks exist for, and the verdict that it must get.
+
+`python -m tests.matrix [TASK]` runs it in process and prints what was caught.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from autograder.assignment import Assignment
+from autograder.checking import result, run_checks
+from autograder.notebook import NotebookChannel
+from autograder.report import TaskResult
+from autograder.sandbox import Limits
+from autograder.solve import answer
+from autograder.student import LocalChannel, Student
+from autograder.submission import CodeCell
+from tests.wrong_answers import Variant, load_all
+
+SECRET = b"the matrix is graded with this secret"
+
+
+def reference_namespace(assignment: Assignment) -> dict[str, Any]:
+    """What a notebook with every reference answer defines."""
+    functions = [task for task in assignment.tasks if task.kind in ("function", "class")]
+    namespace = {task.name: assignment.reference(task.name) for task in functions}
+    return namespace | dict(assignment.expected_numbers)
+
+
+def graded(assignment: Assignment, task: str, student: Student) -> TaskResult:
+    """The result of one task."""
+    outcomes = run_checks(assignment, student, [task], secret=SECRET)
+    return result(assignment.task(task), outcomes)
+
+
+def verdict_problem(variant: Variant, verdict: TaskResult) -> str | None:
+    """Why the verdict is not what the variant must get, or None."""
+    if variant.correct:
+        lost = "; ".join(failure.message for failure in verdict.failures)
+        return None if verdict.status == "correct" else f"a correct answer lost marks: {lost}"
+    if verdict.score >= verdict.points:
+        return "a wrong answer got full marks"
+    assert variant.hint is not None
+    if not any(variant.hint.lower() in hint.lower() for hint in verdict.hints):
+        return f"the hint {variant.hint!r} is not among {verdict.hints}"
+    return None
+
+
+def fingerprint(verdict: TaskResult) -> tuple[Any, ...]:
+    """How an answer failed: two answers with the same fingerprint count once."""
+    return tuple((failure.check, failure.hint) for failure in verdict.failures)
+
+
+def local_student(namespace: Mapping[str, Any], variant: Variant | None = None) -> Student:
+    """A notebook with every reference answer, in this process; one of them replaced."""
+    replaced = {variant.task: variant.answer} if variant else {}
+    return Student(LocalChannel({**namespace, **replaced}))
+
+
+def variant_name(variant: Variant) -> str:
+    """The name under which a variant stands beside the others in one notebook."""
+    return f"{variant.task}__{variant.name}"
+
+
+def sandboxed_notebook(assignment: Assignment, variants: Sequence[Variant]) -> NotebookChannel:
+    """One notebook in the sandbox that holds the reference answers and all variants."""
+    tasks = [task for task in assignment.tasks if task.kind != "written"]
+    sources = [answer(assignment, task) for task in tasks]
+    sources += [variant.source(variant_name(variant)) for variant in variants]
+    cells = [CodeCell(source) for source in sources]
+    return NotebookChannel(cells, [], [*assignment.data_files], "bubblewrap", Limits())
+
+
+def main(only: str | None) -> int:
+    assignment = Assignment.load("perceptron")
+    namespace = reference_namespace(assignment)
+    table = Table("task", "answer", "score", "hints", "problem")
+    problems = 0
+    for variant in load_all():
+        if only and variant.task != only:
+            continue
+        verdict = graded(assignment, variant.task, local_student(namespace, variant))
+        problem = verdict_problem(variant, verdict)
+        problems += problem is not None
+        score = f"{verdict.score:g}/{verdict.points:g}"
+        table.add_row(variant.task, variant.name, score, "\n".join(verdict.hints), problem or "")
+    Console(width=200).print(table)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else None))

@@ -1,0 +1,237 @@
+"""Grading a class: nothing is lost, nothing is graded twice, one bad notebook stops nobody."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+from autograder import results
+from autograder.course import Course
+from autograder.errors import CourseError
+from autograder.gradebook import grade_class, marks
+from autograder.report import Failure, Report, TaskResult
+from autograder.results import Grader, Job, Result
+from tests.conftest import ASSIGNMENT, Answer, ClassOfStudents, submit
+
+GRADED = ("full", "mangled", "noisy", "summed", "untouched")
+
+
+def scores(course: Course) -> dict[str, float]:
+    return {mark.student: mark.score for mark in marks(course, ASSIGNMENT)}
+
+
+def changed_files(folder: Path, since: float) -> list[str]:
+    return [str(path) for path in folder.rglob("*") if path.stat().st_mtime > since]
+
+
+def test_the_wrong_answer_brings_up_its_hint(graded_class: ClassOfStudents) -> None:
+    result = results.load(graded_class.course, ASSIGNMENT, "summed")
+    assert result is not None and result.report is not None
+    task = result.report.task("backward")
+    assert task is not None
+    assert task.score < task.points
+    assert any("mean" in hint for hint in task.hints)
+    others = [other for other in result.report.tasks if other.name != "backward"]
+    assert {other.status for other in others} == {"correct", "manual"}
+
+
+def test_grading_again_grades_nothing_and_changes_no_mark(
+    graded_class: ClassOfStudents, tmp_path: Path, run: Callable[..., Answer]
+) -> None:
+    course = graded_class.copy(tmp_path / "course")
+    before = scores(course)
+    start = time.time()
+    answer = run("grade", ASSIGNMENT, "--course", course.directory, "--json")
+    assert answer.status == 1
+    assert "submitted/cut/" in answer.error and "submit it again" in answer.error
+    assert scores(course) == before
+    [cut] = changed_files(course.reports / ASSIGNMENT, start)[1:]
+    assert cut.endswith("cut.json")
+    assert changed_files(course.autograded, start) == []
+    data = json.loads(answer.out)
+    assert {entry["student"]: entry["score"] for entry in data["students"]} == before
+    assert list(data["failures"]) == ["cut"]
+
+
+def test_what_a_killed_run_left_behind_is_mended(
+    graded_class: ClassOfStudents, tmp_path: Path
+) -> None:
+    course = graded_class.copy(tmp_path / "course")
+    before = scores(course)
+    copies = {name: course.autograded / name / ASSIGNMENT / "perceptron.ipynb" for name in GRADED}
+    copies["full"].unlink()
+    copies["noisy"].chmod(0o644)
+    copies["noisy"].write_bytes(copies["noisy"].read_bytes()[:500])
+    _set_automatic_score(course, "summed", 0.0)
+    graded = grade_class(ASSIGNMENT, course)
+    assert {mark.student: mark.score for mark in graded.marks} == before
+    nbformat.read(copies["full"], as_version=4)
+    nbformat.read(copies["noisy"], as_version=4)
+
+
+def _set_automatic_score(course: Course, student: str, score: float) -> None:
+    from nbgrader.api import Gradebook
+
+    with Gradebook(course.gradebook_url) as gradebook:
+        for notebook in gradebook.find_submission(ASSIGNMENT, student).notebooks:
+            for grade in notebook.grades:
+                grade.auto_score = score
+        gradebook.db.commit()
+
+
+def test_a_killed_run_ends_with_the_same_marks_when_started_again(
+    graded_class: ClassOfStudents, tmp_path: Path
+) -> None:
+    course = graded_class.copy(tmp_path / "course", without=("autograded", "feedback"))
+    stored = course.reports / ASSIGNMENT / "submissions"
+    for student in ("full", "untouched"):
+        (stored / f"{student}.json").unlink()
+    command = [sys.executable, "-m", "autograder", "grade", ASSIGNMENT]
+    running = subprocess.Popen(
+        [*command, "--course", str(course.directory), "--jobs", "1"],
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while not (stored / "full.json").exists():
+        assert running.poll() is None
+        time.sleep(0.05)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    graded = grade_class(ASSIGNMENT, course)
+    assert {mark.student: mark.score for mark in graded.marks} == scores(graded_class.course)
+    assert list(graded.failures) == ["cut"]
+
+
+def test_a_changed_notebook_is_graded_again(
+    graded_class: ClassOfStudents, tmp_path: Path, run: Callable[..., Answer]
+) -> None:
+    course = graded_class.copy(tmp_path / "course")
+    untouched = graded_class.submitted["untouched"]
+    submit(course, "full", untouched)
+    answer = run("grade", ASSIGNMENT, "--course", course.directory)
+    assert answer.status == 1
+    assert scores(course)["full"] == 0
+    assert scores(course)["summed"] == scores(graded_class.course)["summed"]
+
+
+def test_a_link_in_a_submission_is_refused(graded_class: ClassOfStudents, tmp_path: Path) -> None:
+    course = graded_class.copy(tmp_path / "course")
+    folder = course.submitted / "full" / ASSIGNMENT
+    (folder / "data.csv").symlink_to(course.directory / "secret")
+    graded = grade_class(ASSIGNMENT, course)
+    assert "symbolic link" in graded.failures["full"]
+    assert not (course.autograded / "full" / ASSIGNMENT / "data.csv").exists()
+    assert "summed" not in graded.failures
+
+
+def test_what_stands_against_everything_is_said_once(
+    graded_class: ClassOfStudents, tmp_path: Path, run: Callable[..., Answer]
+) -> None:
+    course = graded_class.copy(tmp_path / "course", without=("reports", "autograded"))
+    config = course.config
+    config.write_text(config.read_text() + "c.RunChecks.isolation = 'a wish'\n")
+    for student in ("cut", "mangled", "noisy", "summed"):
+        (course.submitted / student / ASSIGNMENT / f"{ASSIGNMENT}.ipynb").unlink()
+        (course.submitted / student / ASSIGNMENT).rmdir()
+    answer = run("grade", ASSIGNMENT, "--course", course.directory)
+    assert answer.status == 1
+    assert "unknown isolation 'a wish'" in answer.error
+
+
+def test_a_grader_process_that_dies_is_replaced(graded_class: ClassOfStudents) -> None:
+    course = graded_class.course
+    job = Job(
+        course=course.directory,
+        assignment=ASSIGNMENT,
+        student="untouched",
+        notebook=course.submitted / "untouched" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb",
+        isolation="bubblewrap",
+        device="cpu",
+    )
+    grader = Grader()
+    expected = results.load(course, ASSIGNMENT, "untouched")
+    assert expected is not None
+    stored = course.reports / ASSIGNMENT / "submissions" / "untouched.json"
+    for _ in range(2):
+        stored.unlink()
+        assert grader.result(job) == expected
+        for process in psutil.Process().children():
+            process.kill()
+            process.wait()
+
+
+# ---- reports ------------------------------------------------------------------------------------
+
+
+def test_a_report_survives_its_json() -> None:
+    failure = Failure("The sum.", "off by one", "the +1 is missing", "book/unit1/sums.html#one")
+    tasks = (
+        TaskResult("third", 1, 1 / 3, "partial", (failure, failure)),
+        TaskResult("why", 2, 0.0, "manual"),
+    )
+    report = Report.of("sums", "bubblewrap", tasks, "sums.ipynb", ("code cell 3 raised E: x",))
+    assert Report.from_json(report.to_json()) == report
+    assert (report.score, report.max_score, report.manual_points) == (0.3333, 1, 2)
+    [third, _] = report.as_dict()["tasks"]
+    assert third["hints"] == ["the +1 is missing"]
+
+
+def test_a_score_stays_within_its_points() -> None:
+    assert TaskResult("a", 2, 3.0, "correct").score == 2
+    assert TaskResult("a", 2, -1.0, "wrong").score == 0
+    with pytest.raises(ValueError, match="unknown status"):
+        TaskResult("a", 2, 1.0, "passed")
+
+
+def test_text_of_a_submission_is_cut_and_loses_its_control_characters() -> None:
+    failure = Failure("Checked.", "\x1b[31mred\u202e\x00" + "x" * 10**6, "a\nb")
+    assert failure.message.startswith("\ufffd[31mred\ufffd\ufffdxxx")
+    assert len(failure.message) == 1000
+    assert failure.hint == "a\nb"
+
+
+# ---- stored results -----------------------------------------------------------------------------
+
+
+def test_a_result_is_valid_for_this_notebook_and_these_settings(tmp_path: Path) -> None:
+    notebook = tmp_path / "n.ipynb"
+    notebook.write_text("1")
+
+    def key(**changes: str) -> str:
+        settings = {"isolation": "bubblewrap", "device": "cpu", "student": "ada"} | changes
+        return Job(tmp_path, ASSIGNMENT, notebook=notebook, **settings).key()
+
+    first = key()
+    assert key() == first
+    assert key(student="bert") == first
+    assert key(isolation="process") != first
+    assert key(device="cuda") != first
+    (tmp_path / "secret").write_bytes(bytes(32))
+    assert key() != first
+    second = key()
+    notebook.write_text("2")
+    assert key() != second
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"key": 1, "report": {}}'])
+def test_a_damaged_stored_result_counts_as_none(tmp_path: Path, content: str) -> None:
+    course = Course(tmp_path)
+    results.store(course, ASSIGNMENT, Result("ada", "k", error="why"))
+    assert results.load(course, ASSIGNMENT, "ada") == Result("ada", "k", error="why")
+    [path] = course.reports.rglob("ada.json")
+    path.write_text(content)
+    assert results.load(course, ASSIGNMENT, "ada") is None
+
+
+def test_a_missing_notebook_is_named(tmp_path: Path) -> None:
+    job = Job(tmp_path, ASSIGNMENT, "ada", tmp_path / "gone.ipynb", "bubblewrap", "cpu")
+    with pytest.raises(CourseError, match=r"gone\.ipynb: no such file; submit it under this name"):
+        job.key()

@@ -1,0 +1,106 @@
+"""Every answer that the checks exist for gets its verdict, in process and in the sandbox alike."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from autograder import syntax
+from autograder.assignment import Assignment, Task, known
+from autograder.checking import forbidden_calls
+from autograder.notebook import NotebookChannel
+from autograder.solve import answer
+from autograder.student import LocalChannel, Student
+from tests.matrix import (
+    fingerprint,
+    graded,
+    local_student,
+    reference_namespace,
+    sandboxed_notebook,
+    variant_name,
+    verdict_problem,
+)
+from tests.wrong_answers import Variant, load_all
+
+WRONG_ANSWERS = 5
+CORRECT_STYLES = 2
+
+ASSIGNMENTS = {name: Assignment.load(name) for name in known()}
+TASKS = [
+    pytest.param(assignment, task, id=f"{name}-{task.name}")
+    for name, assignment in ASSIGNMENTS.items()
+    for task in assignment.tasks
+    if task.kind != "written"
+]
+every_task = pytest.mark.parametrize(("assignment", "task"), TASKS)
+
+
+@pytest.fixture(scope="module")
+def sandboxes() -> Iterator[dict[str, NotebookChannel]]:
+    """One notebook an assignment in the sandbox, with all its variants."""
+    channels = {}
+    for name, assignment in ASSIGNMENTS.items():
+        names = {task.name for task in assignment.tasks}
+        variants = [variant for variant in load_all() if variant.task in names]
+        channels[name] = sandboxed_notebook(assignment, variants)
+    yield channels
+    for channel in channels.values():
+        channel.close()
+
+
+def variants_of(task: Task) -> list[Variant]:
+    return [variant for variant in load_all() if variant.task == task.name]
+
+
+@every_task
+def test_reference_gets_full_marks(
+    assignment: Assignment, task: Task, sandboxes: dict[str, NotebookChannel]
+) -> None:
+    local = graded(assignment, task.name, local_student(reference_namespace(assignment)))
+    assert (local.status, local.score) == ("correct", task.points), local.failures
+    assert graded(assignment, task.name, Student(sandboxes[assignment.name])) == local
+
+
+@every_task
+def test_stub_fails_every_check_by_not_being_implemented(
+    assignment: Assignment, task: Task
+) -> None:
+    if task.kind == "number":
+        pytest.skip("a number that is still None is settled before any check runs")
+    namespace: dict[str, Any] = {}
+    exec("from __future__ import annotations\n" + task.stub, namespace)
+    verdict = graded(assignment, task.name, Student(LocalChannel(namespace)))
+    assert (verdict.status, verdict.score) == ("unanswered", 0)
+
+
+@every_task
+def test_variants_get_their_verdicts_in_process_and_in_the_sandbox(
+    assignment: Assignment, task: Task, sandboxes: dict[str, NotebookChannel]
+) -> None:
+    namespace = reference_namespace(assignment)
+    problems, ways_to_fail, styles = [], set(), 0
+    for variant in variants_of(task):
+        local = graded(assignment, task.name, local_student(namespace, variant))
+        if problem := verdict_problem(variant, local):
+            problems.append(f"{variant.name}: {problem}")
+        renamed = Student(sandboxes[assignment.name], {task.name: variant_name(variant)})
+        sandboxed = graded(assignment, task.name, renamed)
+        if sandboxed != local:
+            problems.append(f"{variant.name}: {sandboxed} in the sandbox, {local} in process")
+        if variant.correct:
+            styles += 1
+        else:
+            ways_to_fail.add(fingerprint(local))
+    assert not problems, "\n".join(problems)
+    if task.kind != "number":
+        assert len(ways_to_fail) >= WRONG_ANSWERS
+        assert styles >= CORRECT_STYLES
+
+
+@every_task
+def test_no_correct_style_uses_what_is_forbidden(assignment: Assignment, task: Task) -> None:
+    forbidden = forbidden_calls(assignment).get(task.name, [])
+    sources = [answer(assignment, task)]
+    sources += [variant.source() for variant in variants_of(task) if variant.correct]
+    for source in sources:
+        assert syntax.forbidden_uses([syntax.parsed(source)], task.name, forbidden) == [], source

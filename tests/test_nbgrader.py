@@ -1,0 +1,275 @@
+"""nbgrader's own commands in our course folder: what it does wrong by itself is right here."""
+
+import copy
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbgrader.apps.api import NbGraderAPI
+from nbgrader.apps.nbgraderapp import NbGraderApp
+from nbgrader.utils import determine_grade, is_grade, is_solution
+
+from autograder.assignment import Assignment
+from autograder.build import build
+from autograder.checking import check_files
+from autograder.course import Course
+from autograder.gradebook import marks
+from autograder.preprocessor import LOST, restored
+from tests.conftest import ASSIGNMENT, ClassOfStudents
+
+CACHES = ("reports", "autograded", "feedback", "gradebook.db")
+
+
+def nbgrader(course: Course, *words: str) -> subprocess.CompletedProcess[str]:
+    """One of nbgrader's commands, run in the course folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "nbgrader", *words],
+        cwd=course.directory,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def scores(course: Course) -> dict[str, float]:
+    return {mark.student: mark.score for mark in marks(course, ASSIGNMENT)}
+
+
+def graded_copy(course: Course, student: str) -> NotebookNode:
+    path = course.autograded / student / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"
+    return nbformat.read(path, as_version=4)
+
+
+@pytest.fixture(scope="module")
+def by_nbgrader(
+    graded_class: ClassOfStudents, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Course, subprocess.CompletedProcess[str]]:
+    """The same class, graded by `nbgrader autograde` from nothing but the submissions."""
+    folder = tmp_path_factory.mktemp("nbgrader") / "course"
+    course = graded_class.copy(folder, without=CACHES)
+    for name in ("source", "release"):
+        assert (course.build / name / ASSIGNMENT).is_dir()
+    build_again = nbgrader(course, "generate_assignment", ASSIGNMENT, "--force")
+    assert build_again.returncode == 0, build_again.stderr
+    return course, nbgrader(course, "autograde", ASSIGNMENT)
+
+
+def test_nbgrader_gives_the_same_marks(
+    by_nbgrader: tuple[Course, subprocess.CompletedProcess[str]], graded_class: ClassOfStudents
+) -> None:
+    course, command = by_nbgrader
+    ours = scores(graded_class.course)
+    theirs = scores(course)
+    assert set(ours) == set(graded_class.submitted) - {"cut"}
+    assert {student: theirs[student] for student in ours} == ours
+    assert command.returncode == 1
+    assert "There was an error processing assignment" in command.stderr
+    assert theirs["cut"] == 0
+
+
+def test_nbgrader_exports_the_same_marks(
+    by_nbgrader: tuple[Course, subprocess.CompletedProcess[str]], graded_class: ClassOfStudents
+) -> None:
+    course, _ = by_nbgrader
+    assert nbgrader(course, "export").returncode == 0
+    with (course.directory / "grades.csv").open() as file:
+        exported = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
+    assert exported == scores(graded_class.course) | {"cut": 0.0}
+
+
+def test_nbgrader_writes_our_feedback_pages(
+    by_nbgrader: tuple[Course, subprocess.CompletedProcess[str]], graded_class: ClassOfStudents
+) -> None:
+    course, _ = by_nbgrader
+    assert nbgrader(course, "generate_feedback", ASSIGNMENT).returncode == 0
+    for student in scores(graded_class.course):
+        place = Path("feedback") / student / ASSIGNMENT / f"{ASSIGNMENT}.html"
+        ours = graded_class.course.directory / place
+        assert (course.directory / place).read_text() == ours.read_text()
+
+
+def test_the_formgrader_button_gives_the_same_mark(
+    graded_class: ClassOfStudents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course = graded_class.copy(tmp_path / "course", without=CACHES)
+    build([ASSIGNMENT], Course(course.directory, tmp_path / "build"))
+    monkeypatch.chdir(course.directory)
+    app = NbGraderApp()
+    app.initialize([])
+    result = NbGraderAPI(app.coursedir, parent=app).autograde(ASSIGNMENT, "summed")
+    app.clear_instance()
+    assert result["success"], result.get("log")
+    assert scores(course) == {"summed": scores(graded_class.course)["summed"]}
+
+
+def test_warnings_numbers_and_saved_outputs_cost_and_give_nothing(
+    graded_class: ClassOfStudents,
+) -> None:
+    points = scores(graded_class.course)
+    automatic = sum(
+        task.points for task in Assignment.load(ASSIGNMENT).tasks if task.kind != "written"
+    )
+    assert points["full"] == automatic
+    assert points["noisy"] == automatic
+    assert points["untouched"] == 0
+
+
+def test_tasks_are_found_wherever_the_student_put_them(graded_class: ClassOfStudents) -> None:
+    points = scores(graded_class.course)
+    assert points["mangled"] == points["full"]
+
+
+@pytest.mark.parametrize("student", ["full", "mangled", "noisy", "summed", "untouched"])
+def test_a_graded_copy_has_one_number_in_each_graded_cell(
+    graded_class: ClassOfStudents, student: str
+) -> None:
+    notebook = graded_copy(graded_class.course, student)
+    tasks = {task.name: task for task in Assignment.load(ASSIGNMENT).tasks}
+    graded = [cell for cell in notebook.cells if is_grade(cell)]
+    assert [cell.metadata.nbgrader.grade_id for cell in graded].sort() == list(tasks).sort()
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        kinds = [output.output_type for output in cell.outputs]
+        assert kinds == (["display_data", "execute_result"] if is_grade(cell) else [])
+        if is_grade(cell):
+            score, maximum = determine_grade(cell)
+            assert maximum == tasks[cell.metadata.nbgrader.grade_id].points
+            assert 0 <= score <= maximum
+
+
+def test_nothing_hidden_is_in_graded_copies_and_feedback(graded_class: ClassOfStudents) -> None:
+    assignment = Assignment.load(ASSIGNMENT)
+    sources = [file.read_text() for file in check_files(assignment)]
+    lines = {line.strip() for source in sources for line in source.splitlines()}
+    hidden = {line for line in lines if len(line) > 40 and '"""' not in line}
+    assert len(hidden) > 50
+    course = graded_class.course
+    files = [file for folder in (course.autograded, course.feedback) for file in folder.rglob("*")]
+    texts = [file.read_text() for file in files if file.suffix in (".html", ".ipynb")]
+    assert len(texts) == 10
+    for text in texts:
+        shown = {json.dumps(line)[1:-1] for line in hidden} | hidden
+        assert not [line for line in shown if line in text]
+
+
+def test_student_files_are_never_written_to(graded_class: ClassOfStudents) -> None:
+    for student, notebook in graded_class.submitted.items():
+        path = graded_class.course.submitted / student / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"
+        content = notebook if isinstance(notebook, bytes) else nbformat.writes(notebook).encode()
+        assert path.read_bytes() == content
+
+
+def test_scripts_of_a_student_do_not_reach_the_formgrader(
+    graded_class: ClassOfStudents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nbconvert.exporters import HTMLExporter
+
+    monkeypatch.chdir(graded_class.course.directory)
+    app = NbGraderApp()
+    app.initialize([])
+    app.clear_instance()
+    script = "<script>alert(1)</script>"
+    notebook = new_notebook(cells=[new_markdown_cell(f"An answer {script}")])
+    protected, _ = HTMLExporter(config=app.config).from_notebook_node(notebook)
+    unprotected, _ = HTMLExporter().from_notebook_node(notebook)
+    assert script in unprotected
+    assert script not in protected
+
+
+def test_without_our_plug_in_nothing_of_a_student_is_run(
+    graded_class: ClassOfStudents, tmp_path: Path
+) -> None:
+    course = graded_class.copy(tmp_path / "course", without=CACHES)
+    broken = tmp_path / "autograder"
+    broken.mkdir()
+    (broken / "__init__.py").write_text("raise ImportError('not installed')\n")
+    mark = tmp_path / "was-here"
+    notebook = new_notebook(cells=[new_code_cell(f"open({str(mark)!r}, 'w').close()")])
+    for student in list(graded_class.submitted):
+        path = course.submitted / student / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"
+        path.write_text(nbformat.writes(notebook))
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "nbgrader", "autograde", ASSIGNMENT]
+    status = subprocess.run(
+        command, cwd=course.directory, env=environment, capture_output=True, check=False
+    )
+    assert status.returncode != 0
+    assert not mark.exists()
+
+
+# ---- the graded cells of a copy -----------------------------------------------------------------
+
+
+def master(name: str, source: str, written: bool = False) -> NotebookNode:
+    metadata = {"grade_id": name, "grade": True, "solution": written, "locked": not written}
+    new_cell = new_markdown_cell if written else new_code_cell
+    return new_cell(source, metadata={"nbgrader": metadata | {"points": 2, "checksum": "0"}})
+
+
+MASTERS = {
+    "first": master("first", "check(1)"),
+    "why": master("why", "YOUR ANSWER HERE", written=True),
+    "second": master("second", "check(2)"),
+}
+
+
+def sources(notebook: NotebookNode) -> list[str]:
+    return [cell.source for cell in notebook.cells]
+
+
+def test_lost_cells_come_back_in_order() -> None:
+    notebook = new_notebook(cells=[new_code_cell("x = 1"), copy.deepcopy(MASTERS["why"])])
+    notebook.cells[1].source = "Because."
+    assert sources(restored(notebook, MASTERS)) == ["check(1)", "x = 1", "Because.", "check(2)"]
+
+
+def test_all_cells_can_be_lost() -> None:
+    back = restored(new_notebook(), MASTERS)
+    assert sources(back) == ["check(1)", f"{LOST}\n\nYOUR ANSWER HERE", "check(2)"]
+    nbformat.validate(back)
+
+
+def test_of_two_written_cells_the_answered_one_counts() -> None:
+    answered, untouched = copy.deepcopy(MASTERS["why"]), copy.deepcopy(MASTERS["why"])
+    answered.source = "Because."
+    back = restored(new_notebook(cells=[answered, untouched]), MASTERS)
+    [counted] = [cell for cell in back.cells if is_solution(cell)]
+    assert counted.source == "Because."
+
+
+def test_an_edited_check_is_replaced_and_claims_of_points_are_dropped() -> None:
+    edited = copy.deepcopy(MASTERS["first"])
+    edited.source = "pass"
+    edited.metadata.nbgrader.points = 1000
+    extra = master("first of another course", "pass")
+    back = restored(new_notebook(cells=[edited, extra]), MASTERS)
+    assert [cell.metadata.nbgrader.points for cell in back.cells if is_grade(cell)] == [2, 2, 2]
+    assert back.cells[0].source == "check(1)"
+
+
+@pytest.mark.parametrize("metadata", ["text", 3, None, [], {"grade_id": ["first"]}])
+def test_malformed_metadata_is_dropped(metadata: object) -> None:
+    cell = new_code_cell("x = 1", metadata={"nbgrader": metadata})
+    back = restored(new_notebook(cells=[cell]), MASTERS)
+    assert "x = 1" in sources(back)
+    nbformat.validate(back)
+
+
+def test_only_pictures_stay_attached() -> None:
+    cell = copy.deepcopy(MASTERS["why"])
+    cell.source = "![](plot.png)"
+    cell.attachments = {
+        "plot.png": {"image/png": "aGVsbG8=", "text/html": "<script>", "image/jpeg": '" onload='},
+        "list": ["image/png"],
+    }
+    back = restored(new_notebook(cells=[cell]), MASTERS)
+    [kept] = [cell for cell in back.cells if is_solution(cell)]
+    assert kept.attachments == {"plot.png": {"image/png": "aGVsbG8="}}

@@ -1,0 +1,93 @@
+"""The plausible wrong answers of every task by name, and correct answers in other styles.
+
+One file a module of `solutions`. A wrong answer names the hint that it must bring up; the matrix
+(`tests/matrix.py`) verifies that it does.
+"""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An answer to one task: `hint` is what a wrong one must bring up, None marks a correct one."""
+
+    task: str
+    name: str
+    answer: Any
+    hint: str | None
+
+    @property
+    def correct(self) -> bool:
+        return self.hint is None
+
+    def source(self, name: str | None = None) -> str:
+        """The answer as a student would have typed it: library imports, then the definition.
+
+        It defines the task's name, or another one.
+        """
+        if not callable(self.answer):
+            return f"{name or self.task} = {self.answer!r}\n"
+        tree = ast.parse(textwrap.dedent(inspect.getsource(self.answer)))
+        definition = tree.body[0]
+        assert isinstance(definition, ast.FunctionDef | ast.ClassDef)
+        definition.decorator_list = []
+        definition.name = name or self.task
+        module = inspect.getmodule(self.answer)
+        assert module is not None
+        return "\n".join([*_library_imports(module), ast.unparse(definition)]) + "\n"
+
+
+VARIANTS: list[Variant] = []
+
+
+def wrong(task: str, *, hint: str) -> Callable[[Any], Any]:
+    """Register the decorated function or class as a wrong answer that must bring up `hint`."""
+    return _registered(task, hint)
+
+
+def right(task: str) -> Callable[[Any], Any]:
+    """Register the decorated function or class as a correct answer in another style."""
+    return _registered(task, None)
+
+
+def wrong_number(task: str, answer: Any, *, hint: str) -> None:
+    """Register a wrong value of a graded number."""
+    VARIANTS.append(Variant(task, f"{task}_{len(VARIANTS)}", answer, hint))
+
+
+def right_number(task: str, answer: Any) -> None:
+    """Register a correct value of a graded number in another form."""
+    VARIANTS.append(Variant(task, f"{task}_{len(VARIANTS)}", answer, None))
+
+
+def load_all() -> list[Variant]:
+    """Import every file of this folder and return what they registered."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return VARIANTS
+
+
+def _registered(task: str, hint: str | None) -> Callable[[Any], Any]:
+    def register(answer: Any) -> Any:
+        VARIANTS.append(Variant(task, answer.__name__, answer, hint))
+        return answer
+
+    return register
+
+
+def _library_imports(module: ModuleType) -> list[str]:
+    tree = ast.parse(inspect.getsource(module))
+    return [
+        ast.unparse(node)
+        for node in tree.body
+        if isinstance(node, ast.Import)
+        or (isinstance(node, ast.ImportFrom) and not (node.module or "").startswith("tests"))
+    ]
