@@ -72,6 +72,8 @@ def run_checks(
     files = [str(file) for file in check_files(assignment)]
     arguments += ["--import-mode=importlib", *files]
     status = pytest.ExitCode(pytest.main(arguments, plugins=[runner]))
+    if status is pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise CourseError(f"{assignment.checks}: the hidden checks cannot be run ({status.name})")
     return runner.outcomes

@@ -155,9 +155,28 @@ def _hostile(solved: NotebookNode, release: NotebookNode) -> NotebookNode:
 SUBMISSIONS = [
     Submission("ada", "everything right", _answers()),
     Submission(
-        "boris", "gradient summed, not averaged", _answers(backward="summed_over_the_batch")
+        "boris", "a gradient summed, not averaged", _answers(backward="summed_over_the_batch")
     ),
-    Submission("hana", "untouched release", _untouched),
+    Submission("chen", "softmax along the wrong axis", _answers(forward="softmax_over_the_batch")),
+    Submission(
+        "dina",
+        "sign of the step, last batch dropped",
+        _answers(sgd="ascent", minibatches="last_batch_dropped"),
+    ),
+    Submission(
+        "emil",
+        "zero_grad forgotten; softmax in the model",
+        _answers(autograd_step="gradients_add_up", init_model="softmax_at_the_end"),
+    ),
+    Submission(
+        "fatima", "kernel chosen on training data", _answers(best_svm="chosen_on_the_training_set")
+    ),
+    Submission(
+        "goran",
+        "right, in other styles",
+        _answers(backward="loop_over_the_batch", minibatches="order_by_sorting_random_keys"),
+    ),
+    Submission("hana", "the untouched release", _untouched),
     Submission("ines", "stopped half-way", _first_part),
     Submission("jonas", "a cell that crashes half-way", _crashing),
     Submission("kim", "an endless loop in sgd", _endless),

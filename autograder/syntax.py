@@ -1,14 +1,12 @@
 """What a notebook's syntax trees tell: where tasks are defined, what is a stub, what is called."""
 
 import ast
-import copy
-import symtable
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 Cell = list[ast.stmt]
-
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 MAX_DEPTH = 250
 
@@ -22,6 +20,18 @@ def parsed(source: str) -> Cell:
         return []
 
 
+def error_line(source: str) -> int | None:
+    """The line, from 1, at which the source does not parse; None where it does."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            ast.parse(source)
+    except SyntaxError as error:
+        return error.lineno
+    except (ValueError, RecursionError, MemoryError):
+        pass
+    return None
+
+
 def too_deep(source: str) -> bool:
     """Whether the source is nested deeper than the functions below follow it."""
     level: list[ast.AST] = list(parsed(source))
@@ -30,7 +40,7 @@ def too_deep(source: str) -> bool:
     return bool(level)
 
 
-def bound_names(statement: ast.stmt) -> set[str]:
+def bound_names(statement: ast.AST) -> set[str]:
     """The notebook's names that a top-level statement binds."""
     return set(_bound(statement))
 
@@ -127,122 +137,199 @@ def forbidden_uses(cells: Sequence[Cell], task: str, forbidden: Sequence[str]) -
     """The forbidden library calls that a task reaches, itself or through its helpers.
 
     forbidden: dotted paths; `torch.autograd` covers everything below it, `torch.Tensor.softmax`
-    the method of that name on any object that is not a module. Aliases, `from` imports and
-    assignments of a function to a name are followed; annotations are not calls. `exec` and
-    computed `getattr` are not followed.
+    the method of that name on any object that is not a module. Imports, aliases and assignments
+    of a module or function to a name are followed, within the scope where they hold; annotations
+    are not calls. `exec` and computed `getattr` are not followed.
     """
-    reached = [_Unannotated().visit(copy.deepcopy(part)) for part in _reached(cells, task)]
-    notebook = [part for cell in cells for part in cell if not isinstance(part, _DEFINITIONS)]
-    aliases = _aliases([*notebook, *reached])
-    uses = {path for statement in reached for path in _paths(statement, aliases)}
+    if not forbidden:
+        return []
+    statements = [statement for cell in cells for statement in cell]
+    reader = _Reader(_notebook_scope(statements))
+    helpers = _helpers(statements)
+    helpers[task] = list(definitions(cells).get(task, []))
+    pending, seen = {task}, set[str]()
+    while pending:
+        seen |= pending
+        for part in [part for name in pending for part in helpers.get(name, [])]:
+            if not isinstance(part, ast.stmt) or not is_stub(part):
+                reader.read(part)
+        pending = reader.names - seen
     return sorted(
-        name for name in forbidden if any(use == name or use.startswith(f"{name}.") for use in uses)
+        name
+        for name in forbidden
+        if any(use == name or use.startswith(f"{name}.") for use in reader.uses)
     )
 
 
-def _reached(cells: Sequence[Cell], task: str) -> list[ast.stmt]:
-    """The answer's definitions and those of the notebook's own helpers, transitively.
+def _helpers(statements: Sequence[ast.stmt]) -> dict[str, list[ast.AST]]:
+    """What may stand behind a call of each of the notebook's names.
 
-    A helper is a function, a class, or a name that stands for an expression without a call: what
-    training left in a variable is data.
+    A function, a class, or an expression without a call: what a call left in a variable is data.
     """
-    defined = definitions(cells)
-    pending, seen, reached = [task], set(), []
-    while pending:
-        name = pending.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        for statement in defined.get(name, []):
-            if name == task or _is_helper(statement):
-                reached.append(statement)
-                pending.extend(_global_names(statement))
-    return reached
+    found: dict[str, list[ast.AST]] = {}
+    for node in (node for statement in statements for node in _notebook_level(statement)):
+        if isinstance(node, _DEFINITIONS):
+            found.setdefault(node.name, []).append(node)
+        elif isinstance(node, _ASSIGNMENTS) and node.value and not _computed(node.value):
+            for name in bound_names(node):
+                found.setdefault(name, []).append(node)
+    return found
 
 
-def _is_helper(statement: ast.stmt) -> bool:
-    if isinstance(statement, _DEFINITIONS):
-        return not is_stub(statement)
-    match statement:
-        case ast.Assign(value=ast.Lambda() | ast.Name() | ast.Attribute()):
-            return True
-    return False
+def _computed(value: ast.expr) -> bool:
+    """Whether an expression calls something, other than to choose or to prepare a function."""
+    inside = () if isinstance(value, ast.Lambda) else _of_the_same_scope(value)
+    return any(
+        isinstance(node, ast.Call)
+        and _attribute(node) is None
+        and "partial" not in (getattr(node.func, "id", None), getattr(node.func, "attr", None))
+        for node in (value, *inside)
+    )
 
 
-def _global_names(statement: ast.stmt) -> set[str]:
-    """The names that a statement takes from the notebook, not from its own scope."""
-    pending = [symtable.symtable(ast.unparse(statement), "cell", "exec")]
-    names: set[str] = set()
-    while pending:
-        table = pending.pop()
-        pending.extend(table.get_children())
-        names.update(symbol.get_name() for symbol in table.get_symbols() if symbol.is_global())
-    return names | (set() if isinstance(statement, _DEFINITIONS) else used_names(statement))
+@dataclass
+class _Scope:
+    """What names stand for: `paths` holds dotted library paths, None for the notebook's own.
 
+    `stars` are modules of which every name was imported, `attributes` those of the notebook's own
+    classes.
+    """
 
-class _Unannotated(ast.NodeTransformer):
-    """Takes the annotations out of a definition."""
+    paths: ChainMap[str, str | None] = field(default_factory=ChainMap)
+    stars: list[str] = field(default_factory=list)
+    attributes: set[str] = field(default_factory=set)
 
-    def visit_arg(self, node: ast.arg) -> ast.arg:
-        node.annotation = None
-        return node
+    def bind(self, name: str, path: str | None, always: bool = True) -> None:
+        """Let a name stand for a path; one that is not certain replaces no library path."""
+        if path is not None or always or self.paths.get(name) is None:
+            self.paths[name] = path
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.returns = None
-        return self.generic_visit(node)
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        node.annotation = ast.Constant(None)
-        return self.generic_visit(node)
-
-
-def _aliases(statements: Sequence[ast.stmt]) -> dict[str, str]:
-    """Dotted path by local name, from imports and assignments."""
-    paths: dict[str, str] = {}
-    nodes = [node for statement in statements for node in ast.walk(statement)]
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            for alias in node.names:
+    def learn(self, statement: ast.AST, always: bool) -> None:
+        """Take note of what one statement binds, without what stands in functions below it."""
+        if isinstance(statement, ast.Import):
+            for alias in statement.names:
                 local = alias.asname or alias.name.split(".")[0]
-                paths[local] = alias.name if alias.asname else local
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            for alias in node.names:
-                paths[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-    for node in nodes:
-        if isinstance(node, ast.Assign) and (path := _path(node.value, paths)):
-            for target in node.targets:
-                if isinstance(target, ast.Name) and target.id not in paths:
-                    paths[target.id] = path
-    return paths
+                self.bind(local, alias.name if alias.asname else local)
+        elif isinstance(statement, ast.ImportFrom):
+            for alias in statement.names:
+                if alias.name == "*":
+                    self.stars.append(statement.module or "")
+                else:
+                    self.bind(alias.asname or alias.name, f"{statement.module}.{alias.name}")
+        elif isinstance(statement, _DEFINITIONS):
+            self.bind(statement.name, None, always)
+        elif isinstance(statement, _ASSIGNMENTS):
+            for name in bound_names(statement):
+                self.bind(name, _path(statement.value, self), always)
+
+    def inner(self, function: ast.AST) -> "_Scope":
+        """The scope of a function's body: its own names hide the notebook's."""
+        scope = _Scope(self.paths.new_child(), self.stars, self.attributes)
+        nodes = list(_of_the_same_scope(function))
+        for node in nodes:
+            if isinstance(node, ast.arg):
+                scope.paths[node.arg] = None
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                scope.paths[node.id] = None
+        for node in nodes:
+            scope.learn(node, always=False)
+        return scope
 
 
-def _paths(statement: ast.stmt, aliases: Mapping[str, str]) -> Iterator[str]:
-    """What a statement's names and attributes stand for; `self.x` is the student's own."""
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Name) and node.id in aliases:
-            yield aliases[node.id]
-        elif (attribute := _attribute(node)) is not None:
-            if path := _path(node, aliases):
-                yield path
-            elif not _is_own(node):
-                yield f"torch.Tensor.{attribute}"
+def _notebook_scope(statements: Sequence[ast.stmt]) -> _Scope:
+    """What the notebook's names stand for after all cells: the last certain binding counts."""
+    scope = _Scope()
+    for statement in statements:
+        scope.learn(statement, always=True)
+        for node in _notebook_level(statement):
+            scope.learn(node, always=False)
+        for node in ast.walk(statement):
+            if isinstance(node, ast.ClassDef):
+                scope.attributes |= _own_attributes(node)
+    return scope
 
 
-def _path(node: ast.AST, aliases: Mapping[str, str]) -> str | None:
+def _own_attributes(definition: ast.ClassDef) -> set[str]:
+    methods = {part.name for part in definition.body if isinstance(part, ast.FunctionDef)}
+    return methods | {
+        node.attr
+        for node in ast.walk(definition)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _is_self(node)
+    }
+
+
+def _notebook_level(statement: ast.stmt) -> list[ast.AST]:
+    """A statement and what lies below it, but not what lies in a function or a class."""
+    below = [] if isinstance(statement, _DEFINITIONS) else list(_of_the_same_scope(statement))
+    return [statement, *below]
+
+
+def _of_the_same_scope(node: ast.AST) -> Iterator[ast.AST]:
+    """What lies below a node but not in a function or class below it; those themselves, too."""
+    pending = list(ast.iter_child_nodes(node))
+    while pending:
+        child = pending.pop()
+        yield child
+        if not isinstance(child, (*_DEFINITIONS, ast.Lambda)):
+            pending.extend(ast.iter_child_nodes(child))
+
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_ASSIGNMENTS = (ast.Assign, ast.AnnAssign, ast.NamedExpr)
+_ANNOTATIONS = ("annotation", "returns")
+
+
+class _Reader:
+    """Collects what code uses: `uses` are library paths, `names` are the notebook's own."""
+
+    def __init__(self, notebook: _Scope) -> None:
+        self.uses: set[str] = set()
+        self.names: set[str] = set()
+        self._notebook = notebook
+
+    def read(self, node: ast.AST, scope: _Scope | None = None) -> None:
+        """Follow a node and everything below it; `scope` says what its names stand for."""
+        scope = scope or self._notebook
+        inner = scope.inner(node) if isinstance(node, _FUNCTIONS) else scope
+        self._take(node, scope)
+        for name, value in ast.iter_fields(node):
+            if name in _ANNOTATIONS:
+                continue
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    self.read(child, inner if name == "body" else scope)
+
+    def _take(self, node: ast.AST, scope: _Scope) -> None:
+        attribute = _attribute(node)
+        if isinstance(node, ast.ImportFrom):
+            self.uses.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Name):
+            *local, notebook = scope.paths.maps
+            if path := scope.paths.get(node.id):
+                self.uses.add(path)
+            elif not any(node.id in names for names in local):
+                self.names.add(node.id)
+                if node.id not in notebook:
+                    self.uses.update(f"{module}.{node.id}" for module in scope.stars)
+        elif attribute and not (_is_self(node) and attribute in scope.attributes):
+            self.uses.add(_path(node, scope) or f"torch.Tensor.{attribute}")
+
+
+def _path(node: ast.AST | None, scope: _Scope) -> str | None:
     """The dotted path that an expression stands for, where imports tell it."""
-    match node:
-        case ast.Name(id=name):
-            return aliases.get(name)
-        case ast.Attribute(value=value):
-            base = _path(value, aliases)
-        case ast.Call(args=[value, *_]) if _attribute(node) is not None:
-            base = _path(value, aliases)
-        case _:
-            return None
-    return f"{base}.{_attribute(node)}" if base else None
+    if isinstance(node, ast.Name):
+        return scope.paths.get(node.id)
+    base = None
+    if isinstance(node, ast.Attribute):
+        base = _path(node.value, scope)
+    elif isinstance(node, ast.Call) and node.args:
+        base = _path(node.args[0], scope)
+    attribute = _attribute(node)
+    return f"{base}.{attribute}" if base and attribute else None
 
 
-def _attribute(node: ast.AST) -> str | None:
+def _attribute(node: ast.AST | None) -> str | None:
     """The name that `x.name` or `getattr(x, "name")` asks for."""
     match node:
         case ast.Attribute(attr=name):
@@ -252,7 +339,7 @@ def _attribute(node: ast.AST) -> str | None:
     return None
 
 
-def _is_own(node: ast.AST) -> bool:
+def _is_self(node: ast.AST) -> bool:
     match node:
         case ast.Attribute(value=ast.Name(id="self" | "cls")):
             return True

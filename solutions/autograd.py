@@ -8,8 +8,8 @@ def autograd_step(params: dict[str, Tensor], X: Tensor, Y: Tensor, eta: float) -
     """Take one step of gradient descent whose gradients autograd computes.
 
     The network is the one of the first stage: tanh hidden layer, softmax output, cross-entropy
-    averaged over the batch. Compute the loss from the pre-activations of the output, call
-    `backward` on it, and move every parameter against its gradient.
+    averaged over the batch. Compute the loss from the pre-activations of the output, so that ±1000
+    give a finite one, call `backward` on it, and move every parameter against its gradient.
 
     The parameters are updated in place, with gradient tracking off: the caller's own tensors hold
     the new values, and are still leaves that require gradients. No gradient may carry over into the

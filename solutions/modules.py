@@ -27,6 +27,9 @@ def init_model(n_x: int, n_h: int, n_y: int) -> nn.Module:
 def loss_accuracy_model(model: nn.Module, X: Tensor, Y: Tensor) -> tuple[Tensor, Tensor]:
     """Compute the cross-entropy and the accuracy of a model on a batch.
 
+    The loss is computed from the pre-activations, so that ±1000 give a finite one. Calling
+    `backward` on it is the caller's business.
+
     Formula: book/unit1/loss, cross-entropy from pre-activations.
 
     Args:

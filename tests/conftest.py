@@ -16,11 +16,11 @@ from autograder import cli
 from autograder.assignment import Assignment
 from autograder.build import build
 from autograder.course import Course, write_atomically
-from autograder.solve import solved_notebook
+from autograder.solve import answer, solved_notebook
 from tests.wrong_answers import load_all
 
 ASSIGNMENT = "perceptron"
-SUMMED = "summed_over_the_batch"
+FEW = ("n_parameters", "backward", "initial_loss")
 
 
 @dataclass(frozen=True)
@@ -98,16 +98,26 @@ def solved() -> NotebookNode:
 
 
 @pytest.fixture(scope="session")
-def graded_class(built: Course, released: NotebookNode, solved: NotebookNode) -> ClassOfStudents:
-    """Six students, graded as `autograder grade` does."""
+def few(released: NotebookNode) -> NotebookNode:
+    """The release with right answers to a few tasks, which is quicker to grade than all."""
+    return with_answers(released, {name: right_answer(name) for name in FEW})
+
+
+@pytest.fixture(scope="session")
+def graded_class(
+    built: Course, released: NotebookNode, solved: NotebookNode, few: NotebookNode
+) -> ClassOfStudents:
+    """Seven students, graded as `autograder grade` does."""
     from autograder.gradebook import grade_class
 
+    summed = {"backward": wrong_answer("backward", "summed_over_the_batch")}
     submitted: dict[str, NotebookNode | bytes] = {
         "cut": nbformat.writes(solved).encode()[:2000],
+        "few": few,
         "full": solved,
-        "mangled": mangled(solved),
-        "noisy": noisy(solved),
-        "summed": with_answer(solved, "backward", wrong_answer("backward", SUMMED)),
+        "mangled": mangled(few),
+        "noisy": noisy(few),
+        "summed": with_answers(released, summed),
         "untouched": released,
     }
     with FileLock(built.directory.parent / "grading.lock"):
@@ -126,27 +136,35 @@ def submit(course: Course, student: str, notebook: NotebookNode | bytes) -> Path
     return path
 
 
+def right_answer(task: str) -> str:
+    """The source of the reference answer."""
+    assignment = Assignment.load(ASSIGNMENT)
+    return answer(assignment, assignment.task(task))
+
+
 def wrong_answer(task: str, name: str) -> str:
     """The source of one of the named wrong answers."""
     [variant] = [v for v in load_all() if (v.task, v.name) == (task, name)]
     return variant.source()
 
 
-def with_answer(notebook: NotebookNode, task: str, source: str) -> NotebookNode:
-    """The notebook with another answer to one function task."""
+def with_answers(notebook: NotebookNode, answers: dict[str, str]) -> NotebookNode:
+    """The notebook with other contents of the cells that answer these tasks."""
     changed = copy.deepcopy(notebook)
-    [cell] = [cell for cell in changed.cells if f"def {task}(" in cell.source]
-    cell.source = source
+    for task, source in answers.items():
+        starts = (f"def {task}(", f"{task} = ")
+        [cell] = [cell for cell in changed.cells if cell.source.startswith(starts)]
+        cell.source = source
     return changed
 
 
-def noisy(solved: NotebookNode) -> NotebookNode:
+def noisy(few: NotebookNode) -> NotebookNode:
     """Right answers among all that nbgrader would take for a mark of its own.
 
     Warnings, stderr, numbers and False as last values, an error after a number, and outputs saved
     in the file that say the same.
     """
-    notebook = copy.deepcopy(solved)
+    notebook = copy.deepcopy(few)
     noise = "import sys, warnings\nwarnings.warn('old')\nprint('broken', file=sys.stderr)\n"
     for cell in notebook.cells:
         if cell.cell_type != "code":
@@ -161,9 +179,9 @@ def noisy(solved: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def mangled(solved: NotebookNode) -> NotebookNode:
+def mangled(few: NotebookNode) -> NotebookNode:
     """Right answers in a notebook that lost and doubled its cells and has others from elsewhere."""
-    notebook = copy.deepcopy(solved)
+    notebook = copy.deepcopy(few)
     answers = [cell for cell in notebook.cells if "nbgrader" not in cell.metadata]
     graded = [cell for cell in notebook.cells if "nbgrader" in cell.metadata]
     renamed, doubled, foreign, unlocked = copy.deepcopy(graded[:4])

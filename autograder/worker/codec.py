@@ -28,6 +28,7 @@ MAX_MESSAGE = 128 * 2**20
 MAX_BYTES = 64 * 2**20
 MAX_STRUCTURE = 4 * 2**20
 MAX_OBJECTS = 100_000
+MAX_ITEMS = 1_000_000
 MAX_DIMENSIONS = 16
 MAX_TUPLE_KEYS = 1000
 MAX_DIGITS = 4000
@@ -227,6 +228,8 @@ class Decoder:
             raise CodecError(f"more than {MAX_OBJECTS} objects")
         self.entries: list[list[Any]] = _data_together(content["objects"], data)
         self.objects: list[Any] = [_ABSENT] * len(self.entries)
+        self._items = 0
+        self._items_of = [1] * len(self.entries)
         self._root = content.get("root")
         self._local = local
 
@@ -249,6 +252,14 @@ class Decoder:
             raise CodecError(f"malformed value: {type(error).__name__}") from None
 
     def value(self, node: Node) -> Any:
+        """The value of a node.
+
+        Items are counted as often as they are reached: a list of a list twice, that of another
+        twice, and so on, is short to send and endless to print, to hash and to compare.
+        """
+        self._items += 1
+        if self._items > MAX_ITEMS:
+            raise CodecError(f"more than {MAX_ITEMS} items")
         if isinstance(node, (*_PLAIN, int)):
             return node
         tag, *parts = node
@@ -288,7 +299,11 @@ class Decoder:
         if type(index) is not int or not 0 <= index < len(self.entries):
             raise CodecError("a reference to no object")
         if self.objects[index] is _ABSENT:
+            before = self._items
             self._build(index)
+            self._items_of[index] += self._items - before
+        else:
+            self._items += self._items_of[index]
         if self.objects[index] is _UNFINISHED:
             raise CodecError("a tuple that contains itself")
         return self.objects[index]

@@ -148,7 +148,8 @@ class Session:
         """One of the closed list of operations on a handle."""
         operation = _HANDLE_OPERATIONS[request["operation"]]
         with _autograd(request["autograd"]):
-            return operation(request["handle"], *request["args"], **request["kwargs"])
+            kept = self._handles[request["handle"]]
+            return operation(kept, *request["args"], **request["kwargs"])
 
 
 class _Kept:

@@ -135,7 +135,9 @@ class Probe:
 
     def wandering(self, x: Tensor, eps: float) -> dict[str, Tensor]:
         """The differences between the points in pairs, where x was left moved in between."""
-        points = [point for point in self.points if point.shape == x.shape]
+        points = [
+            point for point in self.points if (point.shape, point.dtype) == (x.shape, x.dtype)
+        ]
         moved = [int((point != x).sum()) for point in points]
         if len(points) != 2 * x.numel() or max(moved) < 2 or min(moved) == x.numel():
             return {}

@@ -313,7 +313,7 @@ def test_sgd_model_uses_the_learning_rate(student: Student, rng: torch.Generator
     tools.close("the step with eta=0.9", large, small * 45)
 
 
-@pytest.mark.task("sgd_model", weight=1, page=AUTOGRAD_PAGE)
+@pytest.mark.task("sgd_model", weight=2, page=AUTOGRAD_PAGE)
 def test_sgd_model_clears_the_gradients(student: Student, rng: torch.Generator) -> None:
     """A second backward and a second step, after which no first gradient may be left in it."""
     theirs, ours = twin(student, rng, 3, 5, 4)

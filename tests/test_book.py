@@ -1,0 +1,220 @@
+"""The book: it builds without a warning, and its pages keep the promises of the site.
+
+The rules for a page are those of its anatomy: an alternative text for every picture, headings in
+order, "what you will be able to do" at the top, questions with hidden answers at the end.
+"""
+
+import fcntl
+import itertools
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+from autograder.course import ROOT
+
+BUILD_COMMANDS = [
+    "autograder build",
+    "jupyter-book build . --toc book/_toc.yml -W -n --keep-going",
+]
+SITE = ROOT / "_build" / "html"
+TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
+DOCUMENTS = [TOC["root"]] + [
+    chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]
+]
+THEORY = [
+    name for name in DOCUMENTS if name.startswith("book/unit") and not name.endswith("/index")
+]
+EXERCISES = [name for name in DOCUMENTS if name.startswith("exercises/")]
+LOADED_BY = {
+    "audio": "src",
+    "embed": "src",
+    "iframe": "src",
+    "image": "href",
+    "img": "src",
+    "link": "href",
+    "object": "data",
+    "script": "src",
+    "source": "src",
+    "use": "href",
+    "video": "src",
+}
+NOT_LOADED = {"canonical", "license", "next", "prev", "search"}  # link rel=... that only point
+CSS_URL = re.compile(r"""(?:url\(|@import\s+)\s*['"]?(?!['"]?data:)([^'")\s;]+)""")
+
+pytestmark = pytest.mark.xdist_group("book")
+
+
+def build_site() -> Path:
+    """Build the releases and the site as `make book` does, warnings being errors."""
+    programs = Path(sys.executable).parent
+    for command in BUILD_COMMANDS:
+        program, *arguments = command.split()
+        done = subprocess.run(
+            [programs / program, *arguments], cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return SITE
+
+
+@pytest.fixture(scope="session")
+def site() -> Path:
+    """The built site; the processes of one test run build it once."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    SITE.parent.mkdir(exist_ok=True)
+    with (SITE.parent / "site.lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.seek(0)
+        if lock.read() != run:
+            build_site()
+            lock.truncate(0)
+            lock.write(run)
+    return SITE
+
+
+@pytest.fixture(scope="session")
+def pages(site: Path) -> dict[str, BeautifulSoup]:
+    """Every HTML page of the site, parsed, by its path inside the site."""
+    return {
+        str(path.relative_to(site)): BeautifulSoup(path.read_text(), "html.parser")
+        for path in sorted(site.rglob("*.html"))
+        if "_static" not in path.relative_to(site).parts
+    }
+
+
+def is_foreign(address: str) -> bool:
+    """Whether an address leads to another host."""
+    return bool(urlsplit(address).netloc)
+
+
+def loaded_addresses(page: BeautifulSoup) -> Iterator[str]:
+    """What a browser fetches to show this page, apart from what style sheets ask for."""
+    for tag, attribute in LOADED_BY.items():
+        for element in page.find_all(tag):
+            if tag == "link" and NOT_LOADED & set(element.get_attribute_list("rel")):
+                continue
+            if element.get(attribute):
+                yield str(element[attribute])
+            for candidate in str(element.get("srcset", "")).split(","):
+                if candidate.strip():
+                    yield candidate.split()[0]
+    for styled in page.find_all(style=True):
+        yield from CSS_URL.findall(str(styled["style"]))
+    for style in page.find_all("style"):
+        yield from CSS_URL.findall(style.get_text())
+
+
+def test_every_document_of_the_contents_is_a_page(pages: dict[str, BeautifulSoup]) -> None:
+    assert {f"{name}.html" for name in DOCUMENTS} <= set(pages)
+
+
+def test_no_page_loads_anything_from_another_host(
+    site: Path, pages: dict[str, BeautifulSoup]
+) -> None:
+    loaded = [(name, address) for name, page in pages.items() for address in loaded_addresses(page)]
+    assert any("mathjax" in address for _, address in loaded)
+    foreign = [(name, address) for name, address in loaded if is_foreign(address)]
+    for sheet in site.rglob("*.css"):
+        addresses = CSS_URL.findall(sheet.read_text())
+        foreign += [(sheet.name, address) for address in addresses if is_foreign(address)]
+    assert foreign == []
+
+
+def test_no_inline_script_names_another_host(pages: dict[str, BeautifulSoup]) -> None:
+    named = [
+        (name, script.get_text()[:200])
+        for name, page in pages.items()
+        for script in page.find_all("script", src=False)
+        if re.search(r"https?://", script.get_text())
+    ]
+    assert named == []
+
+
+def test_what_pages_load_and_link_to_is_there(site: Path, pages: dict[str, BeautifulSoup]) -> None:
+    missing = []
+    for name, page in pages.items():
+        links = [str(link["href"]) for link in page.find_all("a", href=True)]
+        for address in [*loaded_addresses(page), *links]:
+            parts = urlsplit(address)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (site / name).parent / unquote(parts.path) if parts.path else site / name
+            target = target.resolve()
+            if not target.exists():
+                missing.append((name, address))
+            elif parts.fragment and target.suffix == ".html":
+                found = pages[str(target.relative_to(site))].find(id=unquote(parts.fragment))
+                if found is None:
+                    missing.append((name, address))
+    assert missing == []
+
+
+def test_every_picture_has_an_alternative_text(pages: dict[str, BeautifulSoup]) -> None:
+    pictures = [
+        (name, str(picture.get("src")), str(picture.get("alt", "")))
+        for name, page in pages.items()
+        for picture in page.select("article img")
+    ]
+    assert pictures
+    bare = [
+        (name, source)
+        for name, source, alt in pictures
+        if len(alt.split()) < 4 or Path(source).name in alt
+    ]
+    assert bare == []
+
+
+def test_headings_descend_in_order(pages: dict[str, BeautifulSoup]) -> None:
+    for name in DOCUMENTS:
+        levels = [
+            int(heading.name[1])
+            for heading in pages[f"{name}.html"].select("article :is(h1, h2, h3, h4, h5, h6)")
+        ]
+        assert levels[0] == 1 and levels.count(1) == 1, f"{name}: {levels}"
+        assert all(below <= above + 1 for above, below in itertools.pairwise(levels)), (
+            f"{name}: {levels}"
+        )
+
+
+@pytest.mark.parametrize("name", THEORY)
+def test_theory_pages_have_their_parts(name: str, pages: dict[str, BeautifulSoup]) -> None:
+    article = pages[f"{name}.html"].select_one("article")
+    assert article is not None
+    first_box = article.select_one(".admonition-title")
+    assert first_box is not None and first_box.get_text() == "What you will be able to do"
+    answers = [summary.get_text(strip=True) for summary in article.select("details summary")]
+    assert answers.count("Answer") >= 2
+    assert article.select("div.math, span.math"), "a theory page without an equation"
+    assert any("/exercises/" in str(link["href"]) for link in article.select("a[href]"))
+
+
+def test_no_cell_shows_an_error_or_a_warning(pages: dict[str, BeautifulSoup]) -> None:
+    bad = [
+        (name, output.get_text()[:200])
+        for name, page in pages.items()
+        for output in page.select(".output.stderr, .output.traceback")
+    ]
+    assert bad == []
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_exercise_pages_offer_their_release(
+    name: str, site: Path, pages: dict[str, BeautifulSoup]
+) -> None:
+    page = pages[f"{name}.html"]
+    assignment = Path(name).name
+    links = {
+        Path(str(link["href"])).name: (site / name).parent / str(link["href"])
+        for link in page.select("a.download[href]")
+    }
+    release = ROOT / "_build" / "release" / assignment / f"{assignment}.ipynb"
+    assert links[f"{assignment}.ipynb"].read_bytes() == release.read_bytes()
+    assert links[f"{assignment}.zip"].is_file()
+    assert not page.select(".cell_output"), "exercises are shown, not executed"

@@ -1,0 +1,128 @@
+"""The checks of the stage by hand where an answer is stranger than the named wrong ones."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from autograder.assignment import Assignment
+from autograder.checking import run_checks, unexpected
+from autograder.student import LocalChannel, Student
+from solutions import by_hand
+from tests.matrix import SECRET, graded, reference_namespace
+
+ASSIGNMENT = Assignment.load("perceptron")
+NUMBERS = [task.name for task in ASSIGNMENT.tasks if task.kind == "number"]
+FUNCTIONS = [task.name for task in ASSIGNMENT.tasks if hasattr(by_hand, task.name)]
+KEYS = ["X", "h_tilde", "h", "y_tilde", "y_hat", "Wh", "bh", "Wy", "by"]
+
+STRANGE: dict[str, Any] = {
+    "nothing": None,
+    "true": True,
+    "text": "1.5",
+    "bytes": b"1.5",
+    "huge": 10**400,
+    "nan": float("nan"),
+    "complex": 1 + 2j,
+    "function": len,
+    "array": np.ones((3, 4)),
+    "array of text": np.array(["a"]),
+    "empty": torch.zeros(0),
+    "scalar nan": torch.tensor(float("nan")),
+    "whole numbers": torch.arange(6).reshape(2, 3),
+    "truth values": torch.ones(5, dtype=torch.bool),
+    "complex tensor": torch.ones(7, 4, dtype=torch.complex64),
+    "half": torch.ones(7, 4, dtype=torch.float16),
+    "infinite": torch.full((7, 4), float("inf")),
+    "sparse": torch.eye(3).to_sparse(),
+    "five axes": torch.ones(1, 1, 1, 1, 1),
+    "with graph": torch.ones(7, 4, requires_grad=True) * 2,
+}
+
+
+def wrapped(value: Any) -> dict[str, Any]:
+    """The value in the containers that the tasks return."""
+    by_key, pair = dict.fromkeys(KEYS, value), (value, value)
+    return {
+        "init_params": by_key,
+        "forward": (value, by_key),
+        "loss_accuracy": pair,
+        "backward": by_key,
+        "minibatches": [pair, pair],
+    }
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_no_strange_value_breaks_a_check_or_earns_full_marks(name: str) -> None:
+    bare = dict.fromkeys(FUNCTIONS, STRANGE[name])
+    for answers in (bare, bare | wrapped(STRANGE[name])):
+        namespace: dict[str, Any] = dict.fromkeys(NUMBERS, STRANGE[name])
+        for task, answer in answers.items():
+            namespace[task] = lambda *args, answer=answer, **options: answer
+        student = Student(LocalChannel(namespace))
+        outcomes = run_checks(ASSIGNMENT, student, [*FUNCTIONS, *NUMBERS], secret=SECRET)
+        assert unexpected(outcomes) == []
+        failed = {outcome.task for outcome in outcomes if outcome.failure}
+        assert failed == {*FUNCTIONS, *NUMBERS}
+
+
+def test_numbers_of_another_type_are_as_good() -> None:
+    namespace = reference_namespace(ASSIGNMENT)
+    for name in NUMBERS:
+        for kind in (float, np.float64, torch.tensor, np.array):
+            student = Student(LocalChannel({name: kind(namespace[name])}))
+            assert graded(ASSIGNMENT, name, student).status == "correct"
+
+
+def test_backward_may_read_more_than_the_documented_outputs() -> None:
+    def forward(params: dict[str, Tensor], X: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        y_hat, outputs = by_hand.forward(params, X)
+        return y_hat, {**outputs, "slope": 1 - outputs["h"] ** 2}
+
+    def backward(
+        params: dict[str, Tensor], outputs: dict[str, Tensor], Y: Tensor
+    ) -> dict[str, Tensor]:
+        grad_y = (outputs["y_hat"] - Y) / len(Y)
+        grad_h = grad_y @ params["Wy"] * outputs["slope"]
+        return {
+            "Wh": grad_h.T @ outputs["X"],
+            "bh": grad_h.sum(0),
+            "Wy": grad_y.T @ outputs["h"],
+            "by": grad_y.sum(0),
+        }
+
+    student = Student(LocalChannel({"forward": forward, "backward": backward}))
+    assert graded(ASSIGNMENT, "forward", student).status == "correct"
+    assert graded(ASSIGNMENT, "backward", student).status == "correct"
+
+
+def test_a_stub_of_forward_costs_backward_only_the_check_that_needs_it() -> None:
+    def stub(params: dict[str, Tensor], X: Tensor) -> None:
+        raise NotImplementedError("forward: write your answer here")
+
+    student = Student(LocalChannel({"forward": stub, "backward": by_hand.backward}))
+    verdict = graded(ASSIGNMENT, "backward", student)
+    assert (verdict.status, len(verdict.failures)) == ("partial", 1)
+
+
+@pytest.mark.parametrize("secret", [b"first", b"second", b"third"])
+def test_reference_passes_whatever_the_hidden_inputs_are(secret: bytes) -> None:
+    student = Student(LocalChannel(reference_namespace(ASSIGNMENT)))
+    outcomes = run_checks(ASSIGNMENT, student, FUNCTIONS, secret=secret)
+    assert [outcome.failure for outcome in outcomes if outcome.failure] == []
+
+
+def test_random_tasks_do_not_depend_on_the_order_of_draws() -> None:
+    def backwards(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, generator: Any = None, **options: Any) -> Any:
+            torch.rand(17, generator=generator)
+            return function(*args, generator=generator, **options)
+
+        return call
+
+    for name in ("init_params", "minibatches"):
+        student = Student(LocalChannel({name: backwards(getattr(by_hand, name))}))
+        assert graded(ASSIGNMENT, name, student).status == "correct"
