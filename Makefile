@@ -37,7 +37,7 @@ lint: setup  ## style and types
 	$(BIN)/mypy
 
 test: lint  ## all tests
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 
 book: setup  ## build the site in _build/html, warnings are errors
 	$(BIN)/autograder build --course _build/site-course

@@ -37,4 +37,4 @@ c.Autograde.autograde_preprocessors = [
 # Feedback is our page of results; written answers in formgrader's pages bring no script along.
 c.GenerateFeedback.preprocessors = ["autograder.feedback.ReadMarks"]
 c.GenerateFeedback.exporter_class = "autograder.feedback.FeedbackExporter"
-c.HTMLExporter.preprocessors = ["nbconvert.preprocessors.SanitizeHTML"]
+c.HTMLExporter.preprocessors = ["nbconvert.preprocessors.sanitize.SanitizeHTML"]

@@ -66,6 +66,8 @@ def run_checks(
         "no:cacheprovider",
         "-p",
         "no:terminal",
+        "-p",
+        "no:unraisableexception",  # collects garbage many times over at the end of each run
         "--noconftest",
     ]
     arguments += ["-c", "/dev/null", "--rootdir", str(assignment.checks.parent), "-s"]
@@ -198,5 +200,8 @@ def _module(file: Path) -> ModuleType:
     specification = importlib.util.spec_from_file_location(f"forbidden_{file.stem}", file)
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
+    try:
+        specification.loader.exec_module(module)
+    except Exception as error:
+        raise CourseError(f"{file}: cannot be imported: {error}") from error
     return module

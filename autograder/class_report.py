@@ -16,7 +16,7 @@ from autograder import pages, results
 from autograder.assignment import Assignment
 from autograder.course import Course, write_atomically
 from autograder.errors import CourseError
-from autograder.gradebook import Mark, marks
+from autograder.gradebook import Mark, marks, submissions
 from autograder.report import Report, TaskResult
 from autograder.results import Result
 
@@ -167,8 +167,7 @@ def write(assignment: str, course: Course) -> list[Path]:
 def collect(assignment: str, course: Course) -> ClassReport:
     """The class report of what was graded; errors as in `write`."""
     Assignment.load(assignment)
-    folders = sorted(path.parent for path in course.submitted.glob(f"*/{assignment}"))
-    students = [folder.name for folder in folders if not folder.name.startswith(".")]
+    students = [folder.parent.name for folder in submissions(course, assignment)]
     found = {student: results.load(course, assignment, student) for student in students}
     stored = [result for result in found.values() if result is not None]
     if not stored:

@@ -40,7 +40,8 @@ class Mark:
     @property
     def has_more_to_say(self) -> bool:
         """Whether status and points are not all that there is to know."""
-        return bool(self.result.failures or self.answer is not None or self.changed)
+        told = self.result.failures and self.result.status != "unanswered"
+        return bool(told or self.answer is not None or self.changed)
 
 
 class ReadMarks(GetGrades):

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -75,12 +76,13 @@ def grade_class(
     the class that is returned.
     """
     Assignment.load(assignment)
-    course.ensure()
+    folders = submissions(course, assignment)
     _require_writable(course)
+    course.ensure()
     config = configuration(course)
     config.RunChecks.isolation = isolation or config.RunChecks.get("isolation", "bubblewrap")
     config.RunChecks.device = device or config.RunChecks.get("device", "cpu")
-    todo = submissions(course, assignment, config)
+    todo = [_job(course, assignment, config, folder) for folder in folders]
     recorded = _recorded(course, assignment)
     graded = GradedClass(assignment)
     for result in results.graded(todo, jobs or os.cpu_count() or 1):
@@ -98,8 +100,8 @@ def grade_class(
     return graded
 
 
-def submissions(course: Course, assignment: str, config: Config) -> list[Job]:
-    """A job for each submission of the assignment; raises CourseError where there is none."""
+def submissions(course: Course, assignment: str) -> list[Path]:
+    """The folder of each submission of the assignment; raises CourseError where there is none."""
     folders = sorted(
         folder
         for folder in course.submitted.glob(f"*/{assignment}")
@@ -108,17 +110,7 @@ def submissions(course: Course, assignment: str, config: Config) -> list[Job]:
     if not folders:
         place = course.submitted / "STUDENT" / assignment / f"{assignment}.ipynb"
         raise CourseError(f"{course.submitted}: nothing submitted; put notebooks at {place}")
-    return [
-        Job(
-            course=course.directory,
-            assignment=assignment,
-            student=folder.parent.name,
-            notebook=folder / f"{assignment}.ipynb",
-            isolation=config.RunChecks.isolation,
-            device=config.RunChecks.device,
-        )
-        for folder in folders
-    ]
+    return folders
 
 
 def marks(course: Course, assignment: str) -> list[Mark]:
@@ -151,6 +143,17 @@ def opened(course: Course, assignment: str) -> Iterator[Gradebook]:
         words = str(error).partition("\n")[0]
         message = f"{name}: the gradebook cannot be used: {words}"
         raise SystemTroubleError(f"{message}; mend it or restore it from a backup") from error
+
+
+def _job(course: Course, assignment: str, config: Config, folder: Path) -> Job:
+    return Job(
+        course=course.directory,
+        assignment=assignment,
+        student=folder.parent.name,
+        notebook=folder / f"{assignment}.ipynb",
+        isolation=config.RunChecks.isolation,
+        device=config.RunChecks.device,
+    )
 
 
 def _require_writable(course: Course) -> None:

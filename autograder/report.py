@@ -53,6 +53,15 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Problem:
+    """What failures have in common, and the checks of which each message speaks."""
+
+    hint: str | None
+    page: str | None
+    checks: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
 class TaskResult:
     """The result of one task; `points` is the maximum, `score` in [0, points] what was reached."""
 
@@ -75,15 +84,13 @@ class TaskResult:
         return list(dict.fromkeys(failure.hint or failure.message for failure in self.failures))
 
     @property
-    def problems(self) -> list[tuple[Failure, list[str]]]:
-        """Each failure once, with all the checks of which it says the same."""
-        checks: dict[tuple[str, str | None, str | None], list[str]] = {}
-        first: dict[tuple[str, str | None, str | None], Failure] = {}
+    def problems(self) -> list["Problem"]:
+        """The failures by hint and page, so that each is told once."""
+        found: dict[tuple[str | None, str | None], dict[str, list[str]]] = {}
         for failure in self.failures:
-            what = (failure.message, failure.hint, failure.page)
-            first.setdefault(what, failure)
-            checks.setdefault(what, []).append(failure.check)
-        return [(first[what], names) for what, names in checks.items()]
+            messages = found.setdefault((failure.hint, failure.page), {})
+            messages.setdefault(failure.message, []).append(failure.check)
+        return [Problem(hint, page, messages) for (hint, page), messages in found.items()]
 
     @property
     def pages(self) -> list[str]:

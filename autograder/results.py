@@ -87,9 +87,10 @@ def store(course: Course, assignment: str, result: Result) -> None:
 
 
 def stored(job: Job) -> Result | None:
-    """The stored result of a job if it is still valid."""
+    """The stored result of a job if it is still valid; raises CourseError as `Job.key` does."""
+    key = job.key()
     result = load(Course(job.course), job.assignment, job.student)
-    valid = result is not None and result.report is not None and result.key == job.key()
+    valid = result is not None and result.report is not None and result.key == key
     return result if valid else None
 
 

@@ -14,7 +14,7 @@ from autograder import syntax
 from autograder.errors import CourseError
 
 MAX_BYTES = 64 * 2**20
-MAX_SOURCE = 2 * 2**20
+MAX_SOURCE = 2**20
 MAX_MAGIC_SOURCE = 50_000
 MAX_MAGICS = 200
 TIMING_MAGICS = ("time", "timeit", "capture", "prun")
@@ -50,10 +50,11 @@ class Submission:
         content = _notebook(path, _content(path))
         course = content["metadata"].get("course")
         assignment = course.get("assignment") if isinstance(course, dict) else None
-        cells = [_code_cell(cell) for cell in content["cells"] if cell["cell_type"] == "code"]
-        if sum(len(cell.source) for cell in cells) > MAX_SOURCE:
+        code = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
+        if sum(len(_source(cell)) for cell in code) > MAX_SOURCE:
             raise CourseError(f"{path}: more than {MAX_SOURCE // 2**20} MB of code; not graded")
-        return cls(path, assignment if isinstance(assignment, str) else None, tuple(cells))
+        cells = tuple(_code_cell(cell) for cell in code)
+        return cls(path, assignment if isinstance(assignment, str) else None, cells)
 
     def graded_cells(self, tasks: Sequence[str]) -> list[CodeCell]:
         """The cells to run: all but those tagged `no-grade` that no graded cell needs."""
@@ -147,10 +148,13 @@ def _is_cell(cell: Any) -> bool:
     return isinstance(source, str) or lines
 
 
-def _code_cell(cell: dict[str, Any]) -> CodeCell:
+def _source(cell: dict[str, Any]) -> str:
     source = cell.get("source", "")
-    text = source if isinstance(source, str) else "".join(source)
-    text = text.encode(errors="replace").decode()  # half a surrogate pair is no text
+    return source if isinstance(source, str) else "".join(source)
+
+
+def _code_cell(cell: dict[str, Any]) -> CodeCell:
+    text = _source(cell).encode(errors="replace").decode()  # half a surrogate pair is no text
     metadata = cell.get("metadata")
     tags = metadata.get("tags") if isinstance(metadata, dict) else None
     names = tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()

@@ -201,7 +201,7 @@ class _Scope:
 
     def bind(self, name: str, path: str | None, always: bool = True) -> None:
         """Let a name stand for a path; one that is not certain replaces no library path."""
-        if path is not None or always or self.paths.get(name) is None:
+        if path is not None or always or self.paths.maps[0].get(name) is None:
             self.paths[name] = path
 
     def learn(self, statement: ast.AST, always: bool) -> None:

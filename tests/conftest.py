@@ -20,7 +20,7 @@ from autograder.solve import answer, solved_notebook
 from tests.wrong_answers import load_all
 
 ASSIGNMENT = "perceptron"
-FEW = ("n_parameters", "backward", "initial_loss")
+FEW = ("n_parameters", "sgd", "initial_loss")
 
 
 @dataclass(frozen=True)

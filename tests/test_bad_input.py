@@ -148,7 +148,7 @@ def test_an_empty_submissions_folder(tmp_path: Path, run: Callable[..., Answer])
     answer = run("grade", ASSIGNMENT, "--course", tmp_path / "course")
     assert answer.status == 1
     assert "submitted: nothing submitted; put notebooks at" in answer.error
-    assert not (tmp_path / "course" / "gradebook.db").exists()
+    assert contents(tmp_path) == {}
 
 
 def test_an_assignment_that_was_not_built(

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from autograder import syntax
 from autograder.assignment import Assignment
-from autograder.checking import run_checks, unexpected
+from autograder.checking import forbidden_calls, run_checks, unexpected
 from autograder.student import LocalChannel, Student
 from solutions import by_hand
 from tests.matrix import SECRET, graded, reference_namespace
@@ -57,16 +58,27 @@ def wrapped(value: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", STRANGE)
 def test_no_strange_value_breaks_a_check_or_earns_full_marks(name: str) -> None:
-    bare = dict.fromkeys(FUNCTIONS, STRANGE[name])
-    for answers in (bare, bare | wrapped(STRANGE[name])):
-        namespace: dict[str, Any] = dict.fromkeys(NUMBERS, STRANGE[name])
-        for task, answer in answers.items():
-            namespace[task] = lambda *args, answer=answer, **options: answer
-        student = Student(LocalChannel(namespace))
-        outcomes = run_checks(ASSIGNMENT, student, [*FUNCTIONS, *NUMBERS], secret=SECRET)
-        assert unexpected(outcomes) == []
-        failed = {outcome.task for outcome in outcomes if outcome.failure}
-        assert failed == {*FUNCTIONS, *NUMBERS}
+    namespace: dict[str, Any] = dict.fromkeys(NUMBERS, STRANGE[name])
+    answers = dict.fromkeys(FUNCTIONS, STRANGE[name]) | wrapped(STRANGE[name])
+    for task, answer in answers.items():
+        namespace[task] = lambda *args, answer=answer, **options: answer
+    fails_everything(namespace)
+
+
+@pytest.mark.parametrize("name", ["nothing", "text", "function", "array", "five axes"])
+def test_a_strange_value_without_its_container_fails_alike(name: str) -> None:
+    namespace: dict[str, Any] = dict.fromkeys(NUMBERS, STRANGE[name])
+    namespace |= dict.fromkeys(FUNCTIONS, lambda *args, **options: STRANGE[name])
+    fails_everything(namespace)
+
+
+def fails_everything(namespace: dict[str, Any]) -> None:
+    """Every task fails, and no check falls over what came."""
+    student = Student(LocalChannel(namespace))
+    outcomes = run_checks(ASSIGNMENT, student, [*FUNCTIONS, *NUMBERS], secret=SECRET)
+    assert unexpected(outcomes) == []
+    failed = {outcome.task for outcome in outcomes if outcome.failure}
+    assert failed == {*FUNCTIONS, *NUMBERS}
 
 
 def test_numbers_of_another_type_are_as_good() -> None:
@@ -99,13 +111,21 @@ def test_backward_may_read_more_than_the_documented_outputs() -> None:
     assert graded(ASSIGNMENT, "backward", student).status == "correct"
 
 
-def test_a_stub_of_forward_costs_backward_only_the_check_that_needs_it() -> None:
+def test_a_stub_of_forward_costs_backward_nothing() -> None:
     def stub(params: dict[str, Tensor], X: Tensor) -> None:
         raise NotImplementedError("forward: write your answer here")
 
     student = Student(LocalChannel({"forward": stub, "backward": by_hand.backward}))
+    assert graded(ASSIGNMENT, "backward", student).status == "correct"
+
+
+def test_a_wrong_forward_costs_backward_only_the_check_that_needs_it() -> None:
+    def forward(params: dict[str, Tensor], X: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        return by_hand.forward({**params, "bh": 0 * params["bh"]}, X)
+
+    student = Student(LocalChannel({"forward": forward, "backward": by_hand.backward}))
     verdict = graded(ASSIGNMENT, "backward", student)
-    assert (verdict.status, len(verdict.failures)) == ("partial", 1)
+    assert verdict.hints == ["put forward right first: backward computes with its outputs"]
 
 
 @pytest.mark.parametrize("secret", [b"first", b"second", b"third"])
@@ -126,3 +146,32 @@ def test_random_tasks_do_not_depend_on_the_order_of_draws() -> None:
     for name in ("init_params", "minibatches"):
         student = Student(LocalChannel({name: backwards(getattr(by_hand, name))}))
         assert graded(ASSIGNMENT, name, student).status == "correct"
+
+
+@pytest.mark.parametrize(
+    ("task", "line"),
+    [
+        ("init_params", "nn.init.xavier_normal_(W, generator=generator)"),
+        ("init_params", "W = nn.Linear(n_x, n_h).weight"),
+        ("forward", "return y_tilde.softmax(dim=1)"),
+        ("forward", "return torch.softmax(y_tilde, 1)"),
+        ("forward", "return nn.Softmax(1)(y_tilde)"),
+        ("forward", "return (y_tilde - y_tilde.logsumexp(1, keepdim=True)).exp()"),
+        ("loss_accuracy", "return F.cross_entropy(Y_tilde, Y)"),
+        ("loss_accuracy", "return -(Y * F.log_softmax(Y_tilde, dim=1)).sum(1).mean()"),
+        ("loss_accuracy", "return torch.distributions.Categorical(logits=Y_tilde).entropy()"),
+        ("backward", "return torch.autograd.grad(loss, params)"),
+        ("backward", "loss.backward()"),
+        ("backward", "return torch.func.grad(loss)(params)"),
+        ("numerical_gradient", "f(x.requires_grad_()).backward()"),
+        ("sgd", "torch.optim.SGD(params.values(), lr=eta).step()"),
+        ("minibatches", "return list(DataLoader(TensorDataset(X, Y), batch_size, shuffle=True))"),
+    ],
+)
+def test_the_call_that_would_replace_the_task_is_forbidden(task: str, line: str) -> None:
+    imports = (
+        "import torch\nfrom torch import nn\nimport torch.nn.functional as F\n"
+        "from torch.utils.data import DataLoader, TensorDataset\n"
+    )
+    cell = syntax.parsed(f"{imports}def {task}(*args):\n    {line}\n")
+    assert syntax.forbidden_uses([cell], task, forbidden_calls(ASSIGNMENT)[task])

@@ -10,10 +10,11 @@ import pytest
 
 from autograder import class_report
 from autograder.class_report import ClassReport, summary
+from autograder.course import Course
 from autograder.gradebook import Mark
 from autograder.report import Failure, Report, TaskResult
 from autograder.results import Result
-from tests.conftest import ASSIGNMENT, Answer, ClassOfStudents
+from tests.conftest import ASSIGNMENT, Answer, ClassOfStudents, submit
 from tests.test_feedback import SCRIPT, assert_self_contained
 
 
@@ -128,6 +129,7 @@ def test_the_command_writes_the_reports_of_the_class(
 def test_a_report_before_grading_names_the_command(
     tmp_path: Path, run: Callable[..., Answer]
 ) -> None:
+    submit(Course(tmp_path), "ada", b"{}")
     answer = run("report", ASSIGNMENT, "--course", tmp_path)
     assert answer.status == 1
     assert "nothing graded yet; run `autograder grade perceptron" in answer.error

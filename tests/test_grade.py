@@ -20,6 +20,7 @@ from autograder.gradebook import grade_class, marks
 from autograder.report import Failure, Report, TaskResult
 from autograder.results import Grader, Job, Result
 from tests.conftest import ASSIGNMENT, Answer, ClassOfStudents, submit
+
 NOTEBOOK = f"{ASSIGNMENT}.ipynb"
 
 
@@ -65,13 +66,10 @@ def test_what_a_killed_run_left_behind_is_mended(
 ) -> None:
     course = graded_class.copy(tmp_path / "course")
     before = scores(course)
-    copies = {
-        name: course.autograded / name / ASSIGNMENT / "perceptron.ipynb"
-        for name in ("full", "noisy")
-    }
-    copies["full"].unlink()
-    copies["noisy"].chmod(0o644)
-    copies["noisy"].write_bytes(copies["noisy"].read_bytes()[:500])
+    lost, cut = (course.autograded / name / ASSIGNMENT / NOTEBOOK for name in ("full", "noisy"))
+    lost.unlink()
+    cut.chmod(0o644)
+    cut.write_bytes(cut.read_bytes()[:500])
     _set_automatic_score(course, "summed", 0.0)
     graded = grade_class(ASSIGNMENT, course)
     assert {mark.student: mark.score for mark in graded.marks} == before

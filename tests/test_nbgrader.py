@@ -144,11 +144,13 @@ def test_a_graded_copy_has_one_number_in_each_graded_cell(
             assert 0 <= score <= maximum
 
 
-def test_nothing_hidden_is_in_graded_copies_and_feedback(graded_class: ClassOfStudents) -> None:
-    assignment = Assignment.load(ASSIGNMENT)
-    sources = [file.read_text() for file in check_files(assignment)]
-    lines = {line.strip() for source in sources for line in source.splitlines()}
-    hidden = {line for line in lines if len(line) > 40 and '"""' not in line}
+def test_nothing_hidden_is_in_graded_copies_and_feedback(
+    graded_class: ClassOfStudents, released: NotebookNode
+) -> None:
+    checks = [file.read_text() for file in check_files(Assignment.load(ASSIGNMENT))]
+    lines = {line.strip() for source in checks for line in source.splitlines()}
+    public = "\n".join(sources(released))
+    hidden = {line for line in lines if len(line) > 40 and '"""' not in line and line not in public}
     assert len(hidden) > 50
     course = graded_class.course
     files = [file for folder in (course.autograded, course.feedback) for file in folder.rglob("*")]
@@ -269,6 +271,8 @@ def test_only_pictures_stay_attached() -> None:
         "plot.png": {"image/png": "aGVsbG8=", "text/html": "<script>", "image/jpeg": '" onload='},
         "list": ["image/png"],
     }
-    back = restored(new_notebook(cells=[cell]), MASTERS)
+    notebook = new_notebook()
+    notebook.cells = [cell]
+    back = restored(notebook, MASTERS)
     [kept] = [cell for cell in back.cells if is_solution(cell)]
     assert kept.attachments == {"plot.png": {"image/png": "aGVsbG8="}}

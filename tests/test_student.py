@@ -482,8 +482,10 @@ def test_definitions_after_an_error_still_count() -> None:
 
 
 def test_cells_in_another_order_are_run_again() -> None:
-    one, errors = run("y = twice(2)", "def twice(x):\n    return 2 * x")
-    assert one.value("y") == 4 and errors == []
+    one, errors = run("z = y", "y = twice(2)", "def twice(x):\n    return two * x", "two = 2")
+    assert one.value("z") == 4 and errors == []
+    one, errors = run("x = nowhere", "y = x")
+    assert [error["type"] for error in errors] == ["NameError", "NameError"]
 
 
 def test_a_cell_that_does_not_parse_is_named() -> None:

@@ -14,6 +14,8 @@ __all__ = ["Mistake", "StudentError", "close", "number", "require", "tensor", "u
 RELATIVE = {torch.float64: 1e-7, torch.float32: 2e-4, torch.bfloat16: 2e-2, torch.float16: 5e-3}
 ABSOLUTE = {torch.float64: 1e-9, torch.float32: 1e-5, torch.bfloat16: 1e-2, torch.float16: 1e-3}
 
+_REAL = int | float | np.integer | np.floating
+
 
 class Mistake(AssertionError):  # noqa: N818 - it reads as what the student made
     """An answer that is not right: `message` says what came, `hint` the likely cause."""
@@ -40,9 +42,12 @@ def tensor(
     if isinstance(value, Handle):
         value = value.value()
     if isinstance(value, int | float | np.generic) and shape is not None and not tuple(shape):
+        as_number(name, value)
         value = torch.as_tensor(value)
     if not isinstance(value, torch.Tensor):
         raise Mistake(f"{name} must be a torch.Tensor, and is {described(value)}")
+    if value.is_complex():
+        raise Mistake(f"{name} must hold real numbers, and holds complex ones")
     value = value.detach()
     if shape is not None and tuple(value.shape) != tuple(shape):
         raise Mistake(
@@ -64,11 +69,10 @@ def close(
 ) -> None:
     """Compare every coordinate; the first of `mistakes` whose wrong value came gives the hint.
 
-    |actual - expected| <= atol + rtol |expected|, with the tolerances of the coarser dtype.
+    |actual - expected| <= atol + rtol |expected|, with the tolerances of the coarser dtype; half
+    precision is a coarser dtype only where it is expected.
     """
-    actual, expected = actual.detach().cpu(), expected.detach().cpu()
-    if actual.shape != expected.shape:
-        tensor(name, actual, expected.shape)
+    actual, expected = tensor(name, actual, expected.shape).cpu(), expected.detach().cpu()
     if _agrees(actual, expected, rtol, atol):
         return
     matching = (
@@ -103,15 +107,17 @@ def as_number(name: str, value: Any) -> float:
         value = value.value()
     if isinstance(value, torch.Tensor | np.ndarray) and math.prod(value.shape) == 1:
         value = value.item()
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+    if isinstance(value, bool | np.bool_) or not isinstance(value, _REAL):
         raise Mistake(f"{name} must be a number, and is {described(value)}")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise Mistake(f"{name} is a whole number beyond 2**63")
     return float(value)
 
 
 def unchanged(name: str, before: torch.Tensor, after: torch.Tensor) -> None:
     """Verify that an argument was not modified."""
     same = before.shape == after.shape and before.dtype == after.dtype
-    if not same or not torch.equal(before.detach(), after.detach()):
+    if not same or not _identical(before.detach(), after.detach()):
         raise Mistake(
             f"the call modified its argument {name}",
             f"the argument {name} belongs to the caller: work on a copy, without in-place "
@@ -137,13 +143,18 @@ def described(value: Any) -> str:
 def _agrees(
     actual: torch.Tensor, expected: torch.Tensor, rtol: float | None, atol: float | None
 ) -> bool:
-    coarser = max((actual.dtype, expected.dtype), key=lambda dtype: RELATIVE.get(dtype, 0.0))
+    own = actual.dtype if actual.dtype == torch.float32 else expected.dtype
+    coarser = max((own, expected.dtype), key=lambda dtype: RELATIVE.get(dtype, 0.0))
     return torch.allclose(
         _comparable(actual),
         _comparable(expected),
         rtol=RELATIVE.get(coarser, 0.0) if rtol is None else rtol,
         atol=ABSOLUTE.get(coarser, 0.0) if atol is None else atol,
     )
+
+
+def _identical(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return torch.allclose(_comparable(one), _comparable(other), rtol=0, atol=0, equal_nan=True)
 
 
 def _comparable(value: torch.Tensor) -> torch.Tensor:
@@ -188,6 +199,7 @@ def _general_hint(
         and _agrees(actual.T, expected, rtol, atol)
     ):
         return "the matrix is transposed"
+    actual = actual if actual.is_floating_point() else _comparable(actual)
     if _agrees(-actual, expected, rtol, atol):
         return "the sign is wrong"
     scale = expected.abs().max()

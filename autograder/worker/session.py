@@ -97,14 +97,16 @@ class Session:
     def run(self, request: dict[str, Any]) -> list[dict[str, Any]]:
         """Run cells statement by statement and return what they raised.
 
-        An error ends its cell but for the definitions that follow, and the next cell goes on. A
-        cell that missed a name runs once more at the end: students run cells in any order.
+        An error ends its cell but for the definitions that follow, and the next cell goes on.
+        Cells that missed a name run again at the end, for as long as that helps one of them:
+        students run cells in any order.
         """
-        cells = dict(enumerate(request["cells"]))
-        errors = {number: self._run_cell(number, *cell) for number, cell in cells.items()}
-        for number, error in errors.items():
-            if error is not None and error["type"] == "NameError":
-                errors[number] = self._run_cell(number, *cells[number])
+        cells = request["cells"]
+        errors = {number: self._run_cell(number, *cell) for number, cell in enumerate(cells)}
+        missed, before = _missed_a_name(errors), len(cells) + 1
+        while 0 < len(missed) < before:
+            errors |= {number: self._run_cell(number, *cells[number]) for number in missed}
+            missed, before = _missed_a_name(errors), len(missed)
         return [{"cell": number, **error} for number, error in errors.items() if error is not None]
 
     def _run_cell(self, number: int, source: str, skipped: list[int]) -> dict[str, Any] | None:
@@ -150,6 +152,10 @@ class Session:
         with _autograd(request["autograd"]):
             kept = self._handles[request["handle"]]
             return operation(kept, *request["args"], **request["kwargs"])
+
+
+def _missed_a_name(errors: dict[int, dict[str, Any] | None]) -> list[int]:
+    return [number for number, error in errors.items() if error and error["type"] == "NameError"]
 
 
 class _Kept:

@@ -8,8 +8,9 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
-from sphinx.application import Sphinx
+from sphinx.application import ENV_PICKLE_FILENAME, Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,10 +26,13 @@ logger = logging.getLogger(__name__)
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     app.connect("config-inited", use_cache_of_this_code)
+    app.connect("builder-inited", remove_old_tracebacks)
     app.connect("builder-inited", pack_releases)
     app.connect("source-read", add_download)
+    app.connect("env-updated", write_every_page)
     app.connect("html-page-context", leave_out_thebe, priority=900)
     app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", forget_pages_with_warnings)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -46,6 +50,11 @@ def use_cache_of_this_code(app: Sphinx, config: Config) -> None:
         if path != current:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     config["nb_execution_cache_path"] = str(current)
+
+
+def remove_old_tracebacks(app: Sphinx) -> None:
+    """Keep what an earlier, failed build reported out of the site: it may quote the solutions."""
+    shutil.rmtree(Path(app.outdir) / "reports", ignore_errors=True)
 
 
 def pack_releases(app: Sphinx) -> None:
@@ -88,6 +97,11 @@ def add_download(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = f"{before}{title}{heading}\n\n{note}\n{rest}"
 
 
+def write_every_page(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Write pages that did not change too: the numbers and targets that they refer to may have."""
+    return sorted(env.found_docs)
+
+
 def leave_out_thebe(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
@@ -97,6 +111,15 @@ def leave_out_thebe(
         for script in context["script_files"]
         if "thebe" not in f"{script.filename} {script.attributes.get('body')}".lower()
     ]
+
+
+def forget_pages_with_warnings(app: Sphinx, exception: Exception | None) -> None:
+    """Let the next build read all pages again when this one warned.
+
+    Otherwise it would take a page that failed as up to date, and say that all is well.
+    """
+    if exception is not None or app._warncount:
+        (Path(app.doctreedir) / ENV_PICKLE_FILENAME).unlink(missing_ok=True)
 
 
 def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:

@@ -153,7 +153,7 @@ def _forward(student: Student, network: Network) -> tuple[Any, dict[str, Any]]:
 
 def _output(outputs: dict[str, Any], name: str, network: Network) -> Tensor:
     value = entries("outputs", outputs, [name], KEYS)[name]
-    return tools.tensor(f'outputs["{name}"]', value, network.outputs()[name].shape).double()
+    return tools.tensor(f'outputs["{name}"]', value, network.outputs()[name].shape)
 
 
 def _check_all(network: Network, y_hat: Any, outputs: dict[str, Any]) -> None:
@@ -188,7 +188,8 @@ def _check_h(network: Network, outputs: dict[str, Any]) -> None:
 
 
 def _check_y_tilde(network: Network, outputs: dict[str, Any]) -> None:
-    h, weights, bias = _output(outputs, "h", network), network.params["Wy"], network.params["by"]
+    h = _output(outputs, "h", network).to(network.X)
+    weights, bias = network.params["Wy"], network.params["by"]
     expected = h @ weights.T + bias
     mistakes = {
         "the bias by is not added": h @ weights.T,
@@ -200,7 +201,7 @@ def _check_y_tilde(network: Network, outputs: dict[str, Any]) -> None:
 
 
 def _check_softmax(network: Network, y_hat: Any, outputs: dict[str, Any]) -> None:
-    y_tilde = _output(outputs, "y_tilde", network)
+    y_tilde = _output(outputs, "y_tilde", network).to(network.X)
     exponentials = torch.exp(y_tilde - y_tilde.amax(dim=1, keepdim=True))
     expected = exponentials / exponentials.sum(dim=1, keepdim=True)
     mistakes = {
