@@ -1,7 +1,10 @@
-"""A class that is graded once for all tests that look at what came of it."""
+"""What tests share: the built site, and a class that is graded once."""
 
 import copy
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +18,14 @@ from nbformat.v4 import new_code_cell, new_output
 from autograder import cli
 from autograder.assignment import Assignment
 from autograder.build import build
-from autograder.course import Course, write_atomically
+from autograder.course import BUILD, ROOT, Course, write_atomically
 from autograder.solve import answer, solved_notebook
 from tests.wrong_answers import load_all
+
+BUILD_COMMANDS = [
+    "autograder build --course _build/site-course",
+    "jupyter-book build . --toc book/_toc.yml -W -n --keep-going",
+]
 
 ASSIGNMENT = "perceptron"
 FEW = ("n_parameters", "sgd", "initial_loss")
@@ -70,6 +78,30 @@ def run(
         return Answer(int(stopped.value.code or 0), out, err)
 
     return command
+
+
+@pytest.fixture(scope="session")
+def site() -> Path:
+    """The site, built as `make book` does; the processes of one test run build it once."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    mark = BUILD / "site.run"
+    BUILD.mkdir(exist_ok=True)
+    with FileLock(BUILD / "site.lock"):
+        if not mark.exists() or mark.read_text() != run:
+            build_site()
+            mark.write_text(run)
+    return BUILD / "html"
+
+
+def build_site() -> None:
+    """Build the releases and the site, warnings being errors."""
+    programs = Path(sys.executable).parent
+    for command in BUILD_COMMANDS:
+        program, *arguments = command.split()
+        done = subprocess.run(
+            [programs / program, *arguments], cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 
 @pytest.fixture(scope="session")

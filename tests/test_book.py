@@ -4,12 +4,8 @@ The rules for a page are those of its anatomy: an alternative text for every pic
 order, "what you will be able to do" at the top, questions with hidden answers at the end.
 """
 
-import fcntl
 import itertools
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -20,11 +16,6 @@ from bs4 import BeautifulSoup
 
 from autograder.course import ROOT
 
-BUILD_COMMANDS = [
-    "autograder build",
-    "jupyter-book build . --toc book/_toc.yml -W -n --keep-going",
-]
-SITE = ROOT / "_build" / "html"
 TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
 DOCUMENTS = [TOC["root"]] + [
     chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]
@@ -50,33 +41,6 @@ NOT_LOADED = {"canonical", "license", "next", "prev", "search"}  # link rel=... 
 CSS_URL = re.compile(r"""(?:url\(|@import\s+)\s*['"]?(?!['"]?data:)([^'")\s;]+)""")
 
 pytestmark = pytest.mark.xdist_group("book")
-
-
-def build_site() -> Path:
-    """Build the releases and the site as `make book` does, warnings being errors."""
-    programs = Path(sys.executable).parent
-    for command in BUILD_COMMANDS:
-        program, *arguments = command.split()
-        done = subprocess.run(
-            [programs / program, *arguments], cwd=ROOT, capture_output=True, text=True
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return SITE
-
-
-@pytest.fixture(scope="session")
-def site() -> Path:
-    """The built site; the processes of one test run build it once."""
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
-    SITE.parent.mkdir(exist_ok=True)
-    with (SITE.parent / "site.lock").open("a+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.seek(0)
-        if lock.read() != run:
-            build_site()
-            lock.truncate(0)
-            lock.write(run)
-    return SITE
 
 
 @pytest.fixture(scope="session")

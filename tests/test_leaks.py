@@ -19,7 +19,7 @@ import pytest
 
 from autograder.assignment import CHECKS, Assignment, known
 from autograder.build import build
-from autograder.course import BUILD, ROOT, Course
+from autograder.course import ROOT, Course
 from autograder.solve import solved_notebook
 
 SMALLEST = 24  # nodes of a syntax tree
@@ -181,15 +181,6 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
     course = Course(folder / "course", folder / "build")
     build(None, course)
     return course
-
-
-@pytest.fixture
-def site() -> Path:
-    """The built book."""
-    path = BUILD / "html"
-    if not path.is_dir():
-        pytest.skip("the site is not built; `make book` builds it")
-    return path
 
 
 def test_release_and_source_are_clean(course: Course) -> None:

@@ -231,9 +231,14 @@ def test_require() -> None:
 
 # -- what no message tells ------------------------------------------------------------------------
 
-secrets = st.lists(
-    st.floats(0.1, 1e6).filter(lambda value: len(f"{value:.6g}") > 6), min_size=2, max_size=6
-)
+seeds = st.integers(0, 2**32)
+
+
+def drawn(seed: int, number: int) -> torch.Tensor:
+    """Numbers of many digits."""
+    generator = torch.Generator().manual_seed(seed)
+    scale = 10 ** (8 * torch.rand(1, generator=generator) - 2)
+    return (scale * torch.rand(number, generator=generator)).double() + math.pi / 1e5
 
 
 def told(found: Mistake) -> str:
@@ -245,25 +250,25 @@ def readings(value: float) -> set[str]:
 
 
 @quick
-@given(secrets, st.sampled_from(["scaled", "shifted", "negated", "cut", "noise", "nan"]), st.data())
-def test_no_message_tells_an_expected_entry(values: list[float], how: str, data: Any) -> None:
-    expected = torch.tensor(values, dtype=torch.float64)
+@given(seeds, st.integers(2, 6), st.sampled_from(["scaled", "shifted", "negated", "cut", "nan"]))
+def test_no_message_tells_an_expected_entry(seed: int, number: int, how: str) -> None:
+    expected = drawn(seed, number)
     wrong = {
         "scaled": expected * 3,
         "shifted": expected + 1.5,
         "negated": -expected,
         "cut": expected[:-1],
-        "noise": torch.full_like(expected, data.draw(st.floats(-10, 10))),
         "nan": torch.full_like(expected, math.nan),
     }[how]
     found = mistake(tools.close, "y", wrong, expected, {"the square": expected**2})
+    values = expected.tolist()
     assert not any(text in told(found) for value in values for text in readings(value))
 
 
 @quick
-@given(st.floats(0.1, 1e6), st.floats(-1e6, 1e6))
-def test_no_message_tells_an_expected_number(expected: float, answer: float) -> None:
-    if math.isclose(expected, answer, rel_tol=1e-3):
-        answer = 3 * expected
-    found = mistake(tools.number, "n", answer, expected, {"the square": expected**2})
-    assert not any(text in told(found) for text in readings(expected) - readings(answer))
+@given(seeds)
+def test_no_message_tells_an_expected_number(seed: int) -> None:
+    expected, answer = drawn(seed, 2).tolist()
+    for wrong in (answer, 3 * expected, expected**2, math.nan):
+        found = mistake(tools.number, "n", wrong, expected, {"the square": expected**2})
+        assert not any(text in told(found) for text in readings(expected))
