@@ -124,10 +124,14 @@ class _Runner:
 
     @pytest.fixture
     def student(self, request: pytest.FixtureRequest) -> Student:
-        """The student, for as long as no check of the same task had to be ended."""
+        """The student, for as long as no check of the same task had to be ended.
+
+        Each check begins with the same global generators, whatever ran before it.
+        """
         stopped = self._stopped.get(_marker(request.node).args[0])
         if stopped is not None:
             raise stopped
+        self._student.start_generators(_number(request.node.originalname.encode()) % 2**32)
         return self._student
 
     @pytest.fixture
@@ -139,8 +143,7 @@ class _Runner:
         """Hidden inputs: the same for every student and every run of a course."""
         task = _marker(request.node).args[0]
         key = self._secret + f"{task}/{request.node.originalname}".encode()
-        seed = int.from_bytes(hashlib.sha256(key).digest()[:7], "big")
-        return torch.Generator().manual_seed(seed)
+        return torch.Generator().manual_seed(_number(key))
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo) -> Any:
@@ -150,6 +153,11 @@ class _Runner:
             if isinstance(problem, StoppedError):
                 self._stopped[_marker(item).args[0]] = problem
             self.outcomes.append(_outcome(item, problem))
+
+
+def _number(key: bytes) -> int:
+    """A seed that follows from the key."""
+    return int.from_bytes(hashlib.sha256(key).digest()[:7], "big")
 
 
 def _marker(item: pytest.Item) -> pytest.Mark:

@@ -118,6 +118,10 @@ class Student:
         """A public object, such as torch.nn.Linear, made in the worker."""
         return self._request("build", path=path, args=args, kwargs=kwargs)
 
+    def start_generators(self, seed: int) -> None:
+        """Seed the global random generators of the notebook's process."""
+        self._request("seed", seed=seed)
+
     def put(self, value: Any) -> "Handle":
         """Keep plain data in the worker as one object; `Handle.value` reads its present state."""
         return self._request("keep", kept=value)

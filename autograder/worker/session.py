@@ -8,11 +8,13 @@ import ast
 import codeop
 import importlib
 import linecache
+import random
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 
 from .codec import CodecError, Decoder, Encoder
@@ -143,6 +145,9 @@ class Session:
         made = getattr(importlib.import_module(module), name)(*request["args"], **request["kwargs"])
         return _Kept(made)
 
+    def seed(self, request: dict[str, Any]) -> None:
+        start_generators(request["seed"])
+
     def keep(self, request: dict[str, Any]) -> Any:
         return _Kept(request["kept"])
 
@@ -156,6 +161,12 @@ class Session:
 
 def _missed_a_name(errors: dict[int, dict[str, Any] | None]) -> list[int]:
     return [number for number, error in errors.items() if error and error["type"] == "NameError"]
+
+
+def start_generators(seed: int) -> None:
+    """Seed the global generators: a notebook that draws from them does so repeatably."""
+    for start in (random.seed, np.random.seed, torch.manual_seed):
+        start(seed)
 
 
 class _Kept:
@@ -228,6 +239,7 @@ _OPERATIONS: dict[str, Callable[[Session, dict[str, Any]], Any]] = {
     "call": Session.call,
     "build": Session.build,
     "keep": Session.keep,
+    "seed": Session.seed,
     "use": Session.use,
 }
 

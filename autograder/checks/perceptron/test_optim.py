@@ -116,7 +116,7 @@ def test_train_reports_the_loss_before_each_step(student: Student, rng: torch.Ge
     X, Y = batch(rng, 6, 3, 4)
     optimizer = student.build("torch.optim.SGD", theirs.parameter_list(), lr=0.2, momentum=0.9)
     came = _losses(student.train(theirs, optimizer, X, Y, 6, 3, _generator(rng)), 3)
-    expected = torch.tensor(_full_batch(ours, X, Y, 3)[0]).double()
+    expected = torch.tensor(_full_batch(ours, X, Y, 3)[0], dtype=torch.float64)
     mistakes = {
         "the loss is taken after the epoch: each example counts as it was before the step": (
             expected[1:]
