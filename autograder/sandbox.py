@@ -33,6 +33,7 @@ from autograder.worker.protocol import MAX_FRAME
 WORKER = Path(__file__).resolve().parent / "worker"
 ISOLATIONS = ("bubblewrap", "process")
 DEVICES = ("cpu", "cuda")
+MAX_FRAMES = 100_000
 
 _FIRST_WORKER_USER = 2_000_000
 _WORKER_USERS = 1_000_000
@@ -128,7 +129,7 @@ class Worker:
         """Send a request and return its reply; raises StoppedError at a limit or after a crash."""
         pending: bytes | None = message
         budget = self._call_budget()
-        while True:
+        for _ in range(MAX_FRAMES):
             frame = self._receive(pending, budget)
             kind, content = frame[:1], frame[1:]
             pending = None
@@ -141,6 +142,7 @@ class Worker:
                 budget = self._call_budget(watched=budget.watched)
             else:
                 raise self._stopped("crashed", "the answer ended the process that ran it")
+        raise self._stopped("timeout", f"the answer reported to the grader {MAX_FRAMES} times")
 
     def _call_budget(self, watched: float | None = None) -> "_Budget":
         """A new budget; the time of the last look at the process goes on from the one before."""
@@ -150,6 +152,9 @@ class Worker:
 
     def _receive(self, message: bytes | None, budget: "_Budget") -> bytes:
         """Write a frame, if any, and read the next one, while watching the limits."""
+        if message is None and (waiting := self._next_frame()) is not None:
+            self._watch_now_and_then(budget)
+            return waiting
         outgoing = memoryview(_framed(message)) if message is not None else memoryview(b"")
         with selectors.DefaultSelector() as selector:
             selector.register(self._in, selectors.EVENT_READ)
@@ -428,9 +433,10 @@ def _framed(message: bytes) -> bytes:
 
 
 def _progress(content: bytes) -> list[int] | None:
+    """Cell and statement about to run; None for anything else, which is not ours."""
     try:
         place = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     valid = isinstance(place, list) and len(place) == 2 and all(type(n) is int for n in place)
     return place if valid else None

@@ -37,7 +37,6 @@ from tests.small_course import (
     graded,
     small_assignment,
     task_of,
-    verdicts,
 )
 
 CHECKS = '''
@@ -268,11 +267,12 @@ def test_no_attack_works_in_the_sandbox(scene: Scene) -> None:
 
 
 def test_the_messages_of_failed_attacks_hold_no_secret(scene: Scene) -> None:
+    names = ["reads_hidden_checks", *scene.told]
+    student = Student(LocalChannel(dict.fromkeys(names, lambda: "nothing")))
+    outcomes = run_checks(scene.assignment, student, names, secret=SECRET)
+    assert len(outcomes) == len(names) and all(outcome.failure for outcome in outcomes)
     secrets = ["orange", *scene.told.values()]
-    stubs = {name: f"def {name}():\n    return 'nothing'" for name in scene.told}
-    cells = ["def reads_hidden_checks():\n    return 'nothing'", *stubs.values()]
-    report = graded(scene.assignment, cells, Limits(), isolation="process")
-    assert not any(secret in report.to_json() for secret in secrets)
+    assert not any(secret in str(outcome.failure) for secret in secrets for outcome in outcomes)
 
 
 # -- what would replace the comparison -----------------------------------------------------------
@@ -294,8 +294,7 @@ for name in ("assert_allclose", "assert_array_equal", "assert_equal"):
 builtins.abs = lambda value: 0
 torch.testing.assert_close = nothing
 """
-WRONG = {"double": "def double(x):\n    return 3 * x", "total": "def total(x):\n    return 7.0"}
-ESCAPING = '''
+AGREEABLE = '''
 class Agreeable(torch.Tensor):
     """Equals everything that it is compared with."""
 
@@ -328,27 +327,6 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(owner, name, getattr(owner, name))
 
 
-def test_replaced_comparisons_count_only_without_protection(tmp_path: Path, restored: None) -> None:
-    small = small_assignment(tmp_path)
-    sandboxed = graded(small, [REPLACE, *WRONG.values()])
-    assert verdicts(sandboxed)["total"] == ("wrong", 0.0)
-    assert task_of(sandboxed, "double").score == 1.0  # integers stay integers, which is right
-    student = Student(LocalChannel({}))
-    student.run([(cell, []) for cell in (REPLACE, *WRONG.values())])
-    outcomes = run_checks(small, student, ["double", "total"], secret=SECRET)
-    assert result(small.task("double"), outcomes).status == "correct"
-    assert result(small.task("total"), outcomes).status == "correct"
-
-
-def test_a_tensor_that_equals_everything_arrives_without_its_claim(tmp_path: Path) -> None:
-    small = small_assignment(tmp_path, ["double"])
-    namespace: dict[str, Any] = {"torch": torch}
-    exec(ESCAPING, namespace)
-    assert torch.allclose(namespace["double"](None), torch.ones(3, 2))
-    report = graded(small, ["import torch", ESCAPING])
-    assert task_of(report, "double").status in ("wrong", "error")
-
-
 REACHING_BACK = """
 import sys
 
@@ -362,13 +340,26 @@ def total(x):
 """
 
 
-def test_the_variables_of_a_check_are_not_in_reach(tmp_path: Path) -> None:
-    small = small_assignment(tmp_path, ["total"])
-    assert verdicts(graded(small, [REACHING_BACK])) == {"total": ("wrong", 0.0)}
+def unprotected(small: SmallAssignment, cells: list[str], task: str) -> str:
+    """The status of a task in a notebook that runs in this very process."""
     student = Student(LocalChannel({}))
-    student.run([(REACHING_BACK, [])])
-    outcomes = run_checks(small, student, ["total"], secret=SECRET)
-    assert result(small.task("total"), outcomes).status == "correct"
+    assert student.run([(cell, []) for cell in cells]) == []
+    outcomes = run_checks(small, student, [task], secret=SECRET)
+    return result(small.task(task), outcomes).status
+
+
+def test_replaced_comparisons_and_variables_of_checks_are_not_in_reach(
+    tmp_path: Path, restored: None
+) -> None:
+    small = small_assignment(tmp_path)
+    report = graded(small, [REPLACE, AGREEABLE, REACHING_BACK, "number = 7"])
+    assert {task.name: task.score for task in report.tasks} == dict.fromkeys(ANSWERS, 0.0)
+    assert unprotected(small, [REACHING_BACK], "total") == "correct"
+    agreeable: dict[str, Any] = {"torch": torch}
+    exec(AGREEABLE, agreeable)
+    assert torch.allclose(agreeable["double"](None), torch.ones(3, 2))
+    assert unprotected(small, [REPLACE, "number = 7"], "number") == "correct"
+    assert unprotected(small, [REPLACE, "def double(x):\n    return 3 * x"], "double") == "correct"
 
 
 # -- the connection to the grader ----------------------------------------------------------------
@@ -407,15 +398,13 @@ def reply(value):
     "forged",
     [
         "send(reply({'score': 4, 'status': 'correct'}), reply(True), reply(None))",
-        "send(b'R' + bytes(1000)); return x",
         "send(b'P' + b'[' * 100000); return x",
         "send(b'P[0, 99]', b'P[-1, -1]', b'Pnull', b'P{}'); return x",
-        "send(b'C' + bytes(100)); return x",
         "[os.write(fd, b'\\xff' * 8) for fd in pipes()[1:]]; return x",
         "[os.close(fd) for fd in pipes()]; return x",
         "os.kill(-1, 9); os.kill(os.getppid(), 9); os.kill(os.getpid(), 9)",
     ],
-    ids=["lies", "zeros", "deep", "progress", "callback", "length", "closed", "killed"],
+    ids=["lies", "deep", "progress", "length", "closed", "killed"],
 )
 def test_forged_frames_win_nothing(tmp_path: Path, forged: str) -> None:
     """At worst the forger's own tasks fail; the grader goes on and no wrong answer gets marks."""
@@ -423,6 +412,22 @@ def test_forged_frames_win_nothing(tmp_path: Path, forged: str) -> None:
     report = graded(small, [FORGE, f"def double(x):\n    {forged}"])
     assert task_of(report, "double").score in (0.0, 1.0)
     assert task_of(report, "double").status != "correct"
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "send(b'P' + b'[' * 100000)",
+        "send(reply(5))",
+        "send(reply([{'cell': [[]], 'type': 5}]), reply({'number': []}))",
+        "send(b'P[0, 99]'); os._exit(1)",
+    ],
+    ids=["deep", "run", "errors and kinds", "place"],
+)
+def test_frames_forged_while_cells_run_win_nothing(tmp_path: Path, forged: str) -> None:
+    small = small_assignment(tmp_path, ["number"])
+    report = graded(small, [FORGE, f"number = 7\n{forged}"])
+    assert task_of(report, "number").score == 0.0
 
 
 def test_a_forged_reply_may_lie_and_no_more(tmp_path: Path) -> None:

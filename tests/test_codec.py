@@ -24,7 +24,7 @@ TORCH_DTYPES = [
     *(torch.bool, torch.complex64, torch.complex128),
 ]
 quick = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
-thorough = settings(deadline=None, max_examples=400, suppress_health_check=list(HealthCheck))
+thorough = settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
 
 
 def sent(value: Any) -> bytes:

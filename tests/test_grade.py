@@ -161,7 +161,11 @@ def test_a_grader_process_that_dies_is_replaced(graded_class: ClassOfStudents) -
     for _ in range(2):
         stored.unlink()
         assert grader.result(job) == expected
-        for process in psutil.Process().children():
+        graders = [
+            child for child in psutil.Process().children() if "spawn_main" in str(child.cmdline())
+        ]
+        assert graders
+        for process in graders:
             process.kill()
             process.wait()
 

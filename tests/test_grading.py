@@ -5,14 +5,16 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell
 
 from autograder import grading
+from autograder.assignment import Task
+from autograder.checking import forbidden_calls, result, run_checks
 from autograder.errors import CourseError, UsageError
 from autograder.grading import grade_notebook
 from autograder.sandbox import Limits
+from autograder.student import LocalChannel, Student
 from tests.small_course import (
     ANSWERS,
     CHECKS,
@@ -65,36 +67,15 @@ def test_cells_in_any_order_and_number_get_full_marks_twice(small: SmallAssignme
     first = graded(small, UNTIDY)
     assert verdicts(first) == FULL
     assert first.score == first.max_score == 12
+    assert first.isolation == "bubblewrap"
     assert [note for note in first.notes if "AssertionError" in note]
     assert graded(small, UNTIDY) == first
-
-
-def test_a_notebook_of_the_first_format_four_is_graded(
-    small: SmallAssignment, tmp_path: Path
-) -> None:
-    cell: dict[str, Any] = {
-        "cell_type": "code",
-        "metadata": {},
-        "outputs": [],
-        "execution_count": None,
-    }
-    cells = [cell | {"source": source.splitlines(True)} for source in ANSWERS.values()]
-    path = tmp_path / "old.ipynb"
-    notebook = {"nbformat": 4, "nbformat_minor": 0, "metadata": {}, "cells": cells}
-    path.write_text(json.dumps(notebook))
-    assert verdicts(grade_notebook(path, small, secret=SECRET)) == FULL
 
 
 def test_the_release_gets_nothing_and_runs_nothing(small: SmallAssignment) -> None:
     report = graded(small, list(STUBS.values()), Limits(start_wall=0))
     assert verdicts(report) == dict.fromkeys(STUBS, ("unanswered", 0.0))
     assert runs(small) == []
-
-
-def test_no_cells_at_all(small: SmallAssignment) -> None:
-    report = graded(small, [])
-    assert verdicts(report) == dict.fromkeys(STUBS, ("missing", 0.0))
-    assert "define double in any cell" in task_of(report, "double").hints[0]
 
 
 def test_what_fails_in_one_task_does_not_touch_the_others(small: SmallAssignment) -> None:
@@ -132,30 +113,30 @@ def test_the_end_of_the_process_costs_only_the_task_that_ended_it(small: SmallAs
     assert "SyntaxError" in task_of(report, "total").failures[0].message
 
 
-def test_partial_answers_numbers_without_value_and_returned_nonsense(
-    small: SmallAssignment,
-) -> None:
-    cells = [
-        "def double(x):\n    return 2.0 * x",
-        "def total(x):\n    raise NotImplementedError('later')",
-        "number = 7\nnumber = None if number else 0",
-    ]
+def test_partial_and_missing_answers_and_numbers_without_value(small: SmallAssignment) -> None:
+    cells = ["def double(x):\n    return 2.0 * x", "number = 7\nnumber = None if number else 0"]
     report = graded(small, cells)
     assert verdicts(report) == {
         "double": ("partial", 3.0),
-        "total": ("unanswered", 0.0),
+        "total": ("missing", 0.0),
         "number": ("unanswered", 0.0),
     }
     [failure] = task_of(report, "double").failures
     assert failure.message == "double(x) must keep the dtype"
+    assert "define total in any cell" in task_of(report, "total").hints[0]
 
 
 def test_a_check_that_falls_over_an_answer_costs_the_check_and_is_told(
     small: SmallAssignment,
 ) -> None:
-    cells = ["def double(x):\n    return 'text'", ANSWERS["total"], ANSWERS["number"]]
+    unfinished = "def total(x):\n    raise NotImplementedError('later')"
+    cells = ["def double(x):\n    return 'text'", unfinished, ANSWERS["number"]]
     report = graded(small, cells)
-    assert verdicts(report) == FULL | {"double": ("wrong", 0.0)}
+    assert verdicts(report) == {
+        "double": ("wrong", 0.0),
+        "total": ("unanswered", 0.0),
+        "number": ("correct", 4.0),
+    }
     assert "another form" in task_of(report, "double").failures[1].message
     assert "AttributeError" in report.notes[0]
 
@@ -173,13 +154,16 @@ def test_forbidden_calls_cost_the_task_and_nothing_else(small: SmallAssignment) 
     assert "torch.cumsum" in task_of(report, "total").failures[0].message
 
 
-def test_half_a_surrogate_pair_and_deep_nesting_stop_nobody(small: SmallAssignment) -> None:
+def test_format_four_point_zero_with_half_a_surrogate_pair_and_deep_nesting(
+    small: SmallAssignment, tmp_path: Path
+) -> None:
     deep = "x = " + "-" * 2000 + "1"
-    cells = ["text = '\ud800'", deep, *ANSWERS.values()]
-    path = small.path.parent.parent / "odd.ipynb"
-    notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
-    path.write_text(nbformat.v4.writes(notebook, ensure_ascii=True))
-    assert "\\ud800" in path.read_text()
+    sources = ["text = '\ud800'", deep, *ANSWERS.values()]
+    cell: dict[str, Any] = {"cell_type": "code", "metadata": {}, "outputs": []}
+    cells = [cell | {"execution_count": None, "source": [source]} for source in sources]
+    path = tmp_path / "old.ipynb"
+    notebook = {"nbformat": 4, "nbformat_minor": 0, "metadata": {}, "cells": cells}
+    path.write_text(json.dumps(notebook))
     report = grade_notebook(path, small, secret=SECRET)
     assert verdicts(report) == FULL
     assert any("nested too deeply" in note for note in report.notes)
@@ -228,21 +212,20 @@ def test_unknown_choices_are_refused(small: SmallAssignment) -> None:
         graded(small, [], device="tpu")
 
 
-def test_a_task_without_a_check_is_a_mistake_of_ours(tmp_path: Path) -> None:
-    small = small_assignment(tmp_path, ["double", "number", "nothing"])
+def test_a_task_without_a_check_is_a_mistake_of_ours() -> None:
     with pytest.raises(CourseError, match="task nothing has no hidden check"):
-        graded(small, [*ANSWERS.values(), "def nothing():\n    pass"])
+        result(Task("nothing", 1, "function", ""), [])
 
 
 @pytest.mark.parametrize("mistake", ["import nowhere_to_be_found", "def test_x():\n    pass"])
 def test_checks_that_cannot_be_run_are_named(tmp_path: Path, mistake: str) -> None:
     small = small_assignment(tmp_path, checks=f"{CHECKS}\n\n{mistake}\n")
     with pytest.raises(CourseError, match=f"{small.checks.name}.* cannot be"):
-        graded(small, list(ANSWERS.values()))
+        forbidden_calls(small)
+        run_checks(small, Student(LocalChannel({})), list(ANSWERS), secret=SECRET)
 
 
-def test_the_report_says_how_the_notebook_was_isolated(small: SmallAssignment) -> None:
-    for isolation in ("bubblewrap", "process"):
-        report = graded(small, [ANSWERS["number"]], isolation=isolation)
-        assert report.isolation == isolation
-        assert task_of(report, "number").status == "correct"
+def test_the_report_says_that_nothing_was_isolated(small: SmallAssignment) -> None:
+    report = graded(small, [ANSWERS["number"]], isolation="process")
+    assert report.isolation == "process"
+    assert task_of(report, "number").status == "correct"

@@ -289,7 +289,7 @@ def test_operations_outside_the_list_are_refused(operation: str) -> None:
 
 
 def test_requests_outside_the_list_are_refused() -> None:
-    assert sorted(_OPERATIONS) == ["build", "call", "get", "keep", "kinds", "run", "use"]
+    assert sorted(_OPERATIONS) == ["build", "call", "get", "keep", "kinds", "run", "seed", "use"]
     with pytest.raises(StudentError) as caught:
         student()._request("exec", code="1")
     assert caught.value.type == "KeyError"
