@@ -15,6 +15,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from autograder import converting
 from autograder.assignment import EXERCISES, Assignment, known
 from autograder.course import ROOT, Course, reason
 from autograder.errors import CourseError
@@ -178,27 +179,14 @@ def _generate(name: str, course: Course, source: Path, release: Path) -> None:
     # nbgrader takes three seconds to import: only those who build wait for it.
     from nbgrader.converters import GenerateAssignment
     from nbgrader.coursedir import CourseDirectory
-    from nbgrader.utils import capture_log
-    from traitlets.config.loader import PyFileConfigLoader
 
-    config = PyFileConfigLoader(course.config.name, path=str(course.directory)).load_config()
-    config.CourseDirectory.root = str(course.directory)
+    config = converting.configuration(course)
     config.CourseDirectory.source_directory = str(source)
     config.CourseDirectory.release_directory = str(release)
     config.CourseDirectory.assignment_id = name
-    result = capture_log(
-        GenerateAssignment(coursedir=CourseDirectory(config=config), config=config)
-    )
-    if not result["success"]:
-        message = f"nbgrader generate_assignment {name} failed: {_why(result)}"
-        raise CourseError(f"{course.directory}: {message}")
-
-
-def _why(result: dict[str, str]) -> str:
-    """The line of nbgrader's log that says what went wrong."""
-    lines = f"{result.get('log', '')}\n{result['error']}".splitlines()
-    errors = [line.strip() for line in lines if re.match(r"\s*[\w.]*(Error|Exception): ", line)]
-    return errors[0] if errors else lines[-1]
+    converter = GenerateAssignment(coursedir=CourseDirectory(config=config), config=config)
+    what = f"{course.directory}: nbgrader generate_assignment {name} failed"
+    converting.run(converter, what)
 
 
 def _replace(made: Path, place: Path, staging: Path) -> None:

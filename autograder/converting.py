@@ -69,6 +69,7 @@ def run(converter: "BaseConverter", what: str) -> None:
 
 
 def _why(log: str) -> str:
-    """The last line of a log in which an exception is named."""
-    named = [line for line in log.splitlines() if EXCEPTION.match(line)]
+    """The last line of a log in which an exception is named, but for the one that points back."""
+    lines = [line for line in log.splitlines() if "Please see the" not in line]
+    named = [line for line in lines if EXCEPTION.match(line)]
     return named[-1] if named else ""

@@ -152,9 +152,13 @@ class Worker:
 
     def _receive(self, message: bytes | None, budget: "_Budget") -> bytes:
         """Write a frame, if any, and read the next one, while watching the limits."""
-        if message is None and (waiting := self._next_frame()) is not None:
-            self._watch_now_and_then(budget)
-            return waiting
+        frame = self._next_frame() if message is None else None
+        if frame is None:
+            frame = self._transferred(message, budget)
+        self._watch_now_and_then(budget)
+        return frame
+
+    def _transferred(self, message: bytes | None, budget: "_Budget") -> bytes:
         outgoing = memoryview(_framed(message)) if message is not None else memoryview(b"")
         with selectors.DefaultSelector() as selector:
             selector.register(self._in, selectors.EVENT_READ)
@@ -169,7 +173,6 @@ class Worker:
                         if not outgoing:
                             selector.unregister(self._out)
                 self._watch_now_and_then(budget)
-        self._watch_now_and_then(budget)
         return frame
 
     def _watch_now_and_then(self, budget: "_Budget") -> None:
@@ -329,11 +332,11 @@ def bubblewrap_command(
         command += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     else:
         command += ["--unshare-user"]
-    for path in _visible_folders():
-        command += _mounted(path)
     command += ["--proc", "/proc", "--dev", "/dev"]
     for folder in ("/dev/shm", "/tmp", "/home/student"):
         command += ["--size", str(limits.scratch), "--perms", "1777", "--tmpfs", folder]
+    for path in _visible_folders():  # after /tmp and /home, in which the environment may lie
+        command += _mounted(path)
     if device == "cuda":
         command += _cuda_devices()
     command += ["--dir", "/grader", "--ro-bind", str(WORKER), "/grader/worker"]
