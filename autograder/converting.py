@@ -70,6 +70,6 @@ def run(converter: "BaseConverter", what: str) -> None:
 
 def _why(log: str) -> str:
     """The last line of a log in which an exception is named, but for the one that points back."""
-    lines = [line for line in log.splitlines() if "Please see the" not in line]
+    lines = [line.strip() for line in log.splitlines() if "Please see the" not in line]
     named = [line for line in lines if EXCEPTION.match(line)]
     return named[-1] if named else ""
