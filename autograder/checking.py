@@ -58,7 +58,7 @@ def run_checks(
     secret: bytes,
     device: str = "cpu",
 ) -> list[Outcome]:
-    """Run the hidden checks of the named tasks; one outcome a check, in the order of the files."""
+    """Run the hidden checks of the named tasks; one outcome a check, task by task."""
     runner = _Runner(student, set(tasks), secret, device)
     arguments = [
         "--disable-plugin-autoload",
@@ -115,22 +115,31 @@ class _Runner:
         self._secret, self._device = secret, device
         self.outcomes: list[Outcome] = []
         self._stopped: dict[str, StoppedError] = {}
+        self._task: str | None = None
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line("markers", "task(name, weight, page): the task of a hidden check")
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [item for item in items if _marker(item).args[0] in self._tasks]
+        """The checks of the wanted tasks, those of one task one after the other."""
+        of_task: dict[str, list[pytest.Item]] = {}
+        for item in items:
+            if (task := _marker(item).args[0]) in self._tasks:
+                of_task.setdefault(task, []).append(item)
+        items[:] = [item for mine in of_task.values() for item in mine]
 
     @pytest.fixture
     def student(self, request: pytest.FixtureRequest) -> Student:
         """The student, for as long as no check of the same task had to be ended.
 
-        Each check begins with the same global generators, whatever ran before it.
+        Each task begins with the notebook's state, each check with the same global generators.
         """
-        stopped = self._stopped.get(_marker(request.node).args[0])
-        if stopped is not None:
-            raise stopped
+        task = _marker(request.node).args[0]
+        if task in self._stopped:
+            raise self._stopped[task]
+        if task != self._task:
+            self._task = task
+            self._student.begin_task()
         self._student.start_generators(_number(request.node.originalname.encode()) % 2**32)
         return self._student
 

@@ -46,11 +46,14 @@ def grade_notebook(
     names = [task.name for task in tasks]
     cells = submission.graded_cells(names)
     public = [*assignment.data_files, EXERCISES / "lab.py"]
+    preload = modules_to_preload(assignment)
     limits = limits or Limits()
     for alone in (False, True):
         with (
             _turn(alone),
-            closing(NotebookChannel(cells, names, public, isolation, limits, device)) as channel,
+            closing(
+                NotebookChannel(cells, names, public, isolation, limits, device, preload)
+            ) as channel,
         ):
             results, notes = _results(assignment, tasks, cells, channel, secret, device)
         if not channel.wall:
@@ -59,6 +62,16 @@ def grade_notebook(
     manual = {task.name: TaskResult(task.name, task.points, 0.0, "manual") for task in written}
     ordered = tuple((results | manual)[task.name] for task in assignment.tasks)
     return Report.of(assignment.name, isolation, ordered, path.name, (*notes, *_notes(channel)))
+
+
+def modules_to_preload(assignment: Assignment) -> list[str]:
+    """What every notebook of the assignment imports, and what costs seconds on first use."""
+    cells = [cell.source for cell in assignment.notebook.cells if cell.cell_type == "code"]
+    sources = [*cells, (EXERCISES / "lab.py").read_text()]
+    modules = {name for source in sources for name in syntax.imported_modules(source)}
+    if any("optim" in source for source in sources):
+        modules.add("torch._dynamo")  # which the first optimizer imports
+    return sorted(modules | {"numpy", "torch", "torch.testing"})
 
 
 @contextmanager

@@ -1,20 +1,29 @@
-"""A submission's state in a worker that can be lost: after a hang or a crash it is built again."""
+"""A submission's state in a worker, in which its cells have run.
+
+Each task gets a fork of it, so that a hang, a crash or a changed global in one task touches no
+other. Where it cannot be forked (it has threads, or uses CUDA) or was lost, the cells run again in
+a new worker.
+"""
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from autograder import syntax
-from autograder.sandbox import Limits, Worker
+from autograder.parents import parent
+from autograder.sandbox import Limits
 from autograder.student import StoppedError, Student
 from autograder.submission import CodeCell
+from autograder.workers import Worker
 
 
 class NotebookChannel:
     """The channel to a sandboxed notebook; starts a worker and runs the cells when one is needed.
 
-    A statement during which the worker had to be ended is left out when the cells run again.
+    preload: modules that notebooks import. A statement during which the worker had to be ended is
+    left out when the cells run again.
     `errors` holds what the cells raised (see `Student.run`); `stopped` why a cell had to be ended;
     `wall` whether the clock ended anything.
     """
@@ -27,27 +36,45 @@ class NotebookChannel:
         isolation: str,
         limits: Limits,
         device: str = "cpu",
+        preload: Sequence[str] = (),
     ) -> None:
         self._sources = [cell.source for cell in cells]
         trees = [syntax.parsed(source) for source in self._sources]
         self._skipped = syntax.skipped_statements(trees, tasks)
-        self._deadline = deadline = time.monotonic() + limits.notebook_wall
-        self._start = lambda: Worker(public, isolation, limits, device, deadline)
+        self._deadline = time.monotonic() + limits.notebook_wall
+        self._files = {file.name: file.read_bytes() for file in public}
+        self._parent = lambda: parent(isolation, device, preload)
         self._limits = limits
         self._worker: Worker | None = None
         self._lost = 0
+        self._spent = False
         self.errors: list[dict[str, Any]] = []
         self.stopped: dict[int, StoppedError] = {}
         self.wall = False
 
     def exchange(self, message: bytes, on_callback: Callable[[bytes], bytes]) -> bytes:
-        """Bring a request to the notebook; raises StoppedError when the worker had to be ended."""
+        """Bring a request to the notebook; raises StoppedError when it had to be ended."""
         worker = self._worker or self._running()
         try:
             return worker.exchange(message, on_callback)
         except StoppedError as stopped:
-            self._lose(stopped)
+            self._note(stopped)
             raise
+
+    def begin_task(self) -> None:
+        """Let what follows run in the state after the cells, whatever ran before.
+
+        Raises StoppedError when that state cannot be had again.
+        """
+        if self._worker is not None:
+            self._worker.end_fork()
+            if self._spent or self._worker.is_closed:
+                self.close()
+        worker = self._worker or self._running()
+        self._spent = not worker.fork()
+        if worker.is_closed:
+            self._lost += 1
+            self.begin_task()
 
     def close(self) -> None:
         if self._worker is not None:
@@ -63,15 +90,21 @@ class NotebookChannel:
             if time.monotonic() > self._deadline:
                 self.wall = True
                 raise StoppedError("timeout", "the notebook used up the time that it has", True)
-            self._worker = self._start()
+            self._worker, self._spent = self._started(), False
             try:
                 cells = list(zip(self._sources, self._skipped, strict=True))
                 self.errors = Student(self._worker).run(cells)
                 return self._worker
             except StoppedError as stopped:
                 place = self._worker.progress or [0, 0]
-                self._lose(stopped)
+                self._note(stopped)
                 self._leave_out(place, stopped)
+
+    def _started(self) -> Worker:
+        """A worker without any state; a parent that has died is replaced once."""
+        with suppress(OSError):
+            return Worker(self._parent(), self._limits, self._files, self._deadline)
+        return Worker(self._parent(), self._limits, self._files, self._deadline)
 
     def _leave_out(self, place: list[int], stopped: StoppedError) -> None:
         cell, statement = place
@@ -79,7 +112,9 @@ class NotebookChannel:
             self._skipped[cell].append(statement)
             self.stopped[cell] = stopped
 
-    def _lose(self, stopped: StoppedError) -> None:
-        self.close()
-        self._lost += 1
+    def _note(self, stopped: StoppedError) -> None:
+        """Count a lost worker, and remember whether the clock ended it or its fork."""
         self.wall = self.wall or stopped.wall
+        if self._worker is not None and self._worker.is_closed:
+            self._worker = None
+            self._lost += 1

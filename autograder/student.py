@@ -6,7 +6,7 @@ solutions, wrong answers, stubs) or a sandboxed worker: a check cannot tell whic
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from autograder.worker.codec import CodecError, Decoder, Encoder, write_back
 from autograder.worker.session import Session
@@ -22,6 +22,13 @@ class Channel(Protocol):
     """Carries one request to a session and brings its reply; callbacks are answered on the way."""
 
     def exchange(self, message: bytes, on_callback: OnCallback) -> bytes: ...
+
+
+@runtime_checkable
+class TaskChannel(Channel, Protocol):
+    """A channel that can return to the state after the notebook's cells."""
+
+    def begin_task(self) -> None: ...
 
 
 class StudentError(Exception):
@@ -117,6 +124,11 @@ class Student:
     def build(self, path: str, *args: Any, **kwargs: Any) -> "Handle":
         """A public object, such as torch.nn.Linear, made in the worker."""
         return self._request("build", path=path, args=args, kwargs=kwargs)
+
+    def begin_task(self) -> None:
+        """Return to the state after the notebook's cells, where the channel can do that."""
+        if isinstance(self._channel, TaskChannel):
+            self._channel.begin_task()
 
     def start_generators(self, seed: int) -> None:
         """Seed the global random generators of the notebook's process."""

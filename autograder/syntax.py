@@ -3,8 +3,9 @@
 import ast
 import warnings
 from collections import ChainMap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 Cell = list[ast.stmt]
 
@@ -57,6 +58,17 @@ def _bound(node: ast.AST) -> Iterator[str]:
         yield from (alias.asname or alias.name.split(".")[0] for alias in node.names)
     for child in ast.iter_child_nodes(node):
         yield from _bound(child)
+
+
+def imported_modules(source: str) -> set[str]:
+    """The modules that a cell imports, in full; relative imports excepted."""
+    modules: set[str] = set()
+    for node in (node for statement in parsed(source) for node in ast.walk(statement)):
+        if isinstance(node, ast.Import):
+            modules.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            modules.add(node.module)
+    return modules
 
 
 def used_names(node: ast.AST) -> set[str]:
@@ -118,10 +130,14 @@ def skipped_statements(cells: Sequence[Cell], tasks: Sequence[str]) -> list[list
     ]
 
 
-def definitions(cells: Sequence[Cell]) -> dict[str, list[ast.stmt]]:
+def _statements(cells: Sequence[Cell]) -> tuple[ast.stmt, ...]:
+    return tuple(statement for cell in cells for statement in cell)
+
+
+def _definitions(statements: Sequence[ast.stmt]) -> dict[str, list[ast.stmt]]:
     """The statements that bind each name, in the order of the cells."""
     found: dict[str, list[ast.stmt]] = {}
-    for statement in (statement for cell in cells for statement in cell):
+    for statement in statements:
         for name in bound_names(statement):
             found.setdefault(name, []).append(statement)
     return found
@@ -129,7 +145,7 @@ def definitions(cells: Sequence[Cell]) -> dict[str, list[ast.stmt]]:
 
 def only_stubs(cells: Sequence[Cell], name: str) -> bool:
     """Whether a task is defined, and only by its stub."""
-    found = definitions(cells).get(name, [])
+    found = _known(_statements(cells)).definitions.get(name, [])
     return bool(found) and all(is_stub(statement) for statement in found)
 
 
@@ -143,10 +159,9 @@ def forbidden_uses(cells: Sequence[Cell], task: str, forbidden: Sequence[str]) -
     """
     if not forbidden:
         return []
-    statements = [statement for cell in cells for statement in cell]
-    reader = _Reader(_notebook_scope(statements))
-    helpers = _helpers(statements)
-    helpers[task] = list(definitions(cells).get(task, []))
+    known = _known(_statements(cells))
+    reader = _Reader(known.scope)
+    helpers = {**known.helpers, task: known.definitions.get(task, [])}
     pending, seen = {task}, set[str]()
     while pending:
         seen |= pending
@@ -247,6 +262,20 @@ def _notebook_scope(statements: Sequence[ast.stmt]) -> _Scope:
             if isinstance(node, ast.ClassDef):
                 scope.attributes |= _own_attributes(node)
     return scope
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What all questions about one notebook need."""
+
+    scope: _Scope
+    helpers: Mapping[str, Sequence[ast.AST]]
+    definitions: Mapping[str, Sequence[ast.stmt]]
+
+
+@lru_cache(maxsize=1)  # the tasks of one notebook are asked for one after the other
+def _known(statements: tuple[ast.stmt, ...]) -> _Known:
+    return _Known(_notebook_scope(statements), _helpers(statements), _definitions(statements))
 
 
 def _own_attributes(definition: ast.ClassDef) -> set[str]:

@@ -16,13 +16,15 @@ import psutil
 import pytest
 import torch
 
-from autograder import sandbox, seccomp
+from autograder import parents, sandbox, seccomp
 from autograder.course import ROOT
 from autograder.errors import CourseError
 from autograder.notebook import NotebookChannel
-from autograder.sandbox import Limits, Worker
+from autograder.parents import Parent
+from autograder.sandbox import Limits
 from autograder.student import StoppedError, Student, StudentError
 from autograder.submission import CodeCell
+from autograder.workers import Worker
 
 MEGABYTE = 2**20
 SMALL = Limits(
@@ -194,17 +196,29 @@ def one():
 """
 
 
-def started(limits: Limits = SMALL, **options: Any) -> tuple[Worker, Student]:
-    worker = Worker([ROOT / "exercises" / "lab.py"], options.pop("isolation", "bubblewrap"), limits)
+PRELOAD = ("numpy", "torch")
+PUBLIC = {"lab.py": (ROOT / "exercises" / "lab.py").read_bytes()}
+
+
+def started(
+    limits: Limits = SMALL, isolation: str = "bubblewrap", nested: bool = True
+) -> tuple[Worker, Student]:
+    """A worker that can look around, forked from the parent of this process or alone."""
+    parent = (
+        parents.parent(isolation, "cpu", PRELOAD)
+        if nested
+        else Parent(isolation, "cpu", PRELOAD, nested=False)
+    )
+    worker = Worker(parent, limits, PUBLIC)
     student = Student(worker)
     assert student.run([(LOOK, [])]) == []
     return worker, student
 
 
-@pytest.fixture(scope="module")
-def look() -> Iterator[Student]:
+@pytest.fixture(scope="module", params=["forked", "alone"])
+def look(request: pytest.FixtureRequest) -> Iterator[Student]:
     """A notebook in the sandbox that looks around; its tests leave it alive."""
-    worker, student = started()
+    worker, student = started(nested=request.param == "forked")
     yield student
     worker.close()
 
@@ -324,7 +338,7 @@ def test_limits_are_set_and_cannot_be_raised(look: Student) -> None:
 
 @pytest.mark.parametrize("folder", ["/tmp", "/home/student", "/dev/shm"])
 def test_scratch_space_is_limited(look: Student, folder: str) -> None:
-    assert 0 < look.fill(folder, MEGABYTE) <= SMALL.scratch
+    assert 0 < look.fill(folder, MEGABYTE) <= Limits().scratch
 
 
 def test_files_are_limited(look: Student) -> None:
@@ -355,7 +369,7 @@ def test_output_is_thrown_away(look: Student) -> None:
 def ended(call: str, *arguments: Any, limits: Limits = SMALL) -> StoppedError:
     """Why a worker was ended during a call; nothing of it is left."""
     worker, student = started(limits)
-    family = [worker._started, *worker._started.children(recursive=True)]
+    family = [worker._ancestor, *worker._ancestor.children(recursive=True)]
     with pytest.raises(StoppedError) as caught:
         getattr(student, call)(*arguments)
     assert_ended(family)
@@ -390,7 +404,7 @@ def test_nothing_is_left_after_the_end() -> None:
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
     worker, student = started()
     assert len(student.linger()) > 3
-    family = [worker._started, *worker._started.children(recursive=True)]
+    family = [worker._ancestor, *worker._ancestor.children(recursive=True)]
     assert len(family) >= 5
     worker.close()
     worker.close()
@@ -467,7 +481,7 @@ def test_without_bubblewrap_grading_stops_with_the_remedy(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(CourseError, match=r"apt-get install bubblewrap.*--isolation process"):
-        Worker([], "bubblewrap", SMALL)
+        Parent("bubblewrap")
 
 
 def test_a_sandbox_that_does_not_start_names_the_remedy(
@@ -480,30 +494,26 @@ def test_a_sandbox_that_does_not_start_names_the_remedy(
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(CourseError, match=r"no permissions.*--isolation process") as caught:
-        Worker([], "bubblewrap", SMALL)
+        Parent("bubblewrap")
     assert "\n" not in str(caught.value)
 
 
 def test_a_project_that_the_sandbox_would_show_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "ROOT", Path("/usr/share/course"))
     with pytest.raises(CourseError, match="pip install --editable"):
-        Worker([], "bubblewrap", SMALL)
+        Parent("bubblewrap")
 
 
 def test_process_isolation_works_and_protects_nothing() -> None:
-    worker, student = started(isolation="process")
+    _, student = started(isolation="process")
     assert student.one() == 1
     assert "pyproject.toml" in student.listing(str(ROOT))
     assert student.environment().keys() >= {"HOME", "OMP_NUM_THREADS"}
-    assert student.listing(student.identity()["cwd"]) == ["lab.py"]
+    home = student.identity()["cwd"]
+    assert student.listing(home) == ["lab.py"]
     with pytest.raises(StoppedError):
         student.loop()
-    assert not Path(student_home(worker)).exists()
-
-
-def student_home(worker: Worker) -> str:
-    assert worker._scratch is not None
-    return worker._scratch.name
+    assert not Path(home).exists()
 
 
 def test_the_filter_is_known_for_both_machines() -> None:
@@ -529,8 +539,10 @@ def test_a_worker_dies_with_the_grader() -> None:
     """The grader is killed outright: nothing that it started goes on."""
     code = (
         "import psutil, json, sys\n"
-        "from autograder.sandbox import Limits, Worker\n"
-        "worker = Worker([], 'bubblewrap', Limits())\n"
+        "from autograder.parents import Parent\n"
+        "from autograder.sandbox import Limits\n"
+        "from autograder.workers import Worker\n"
+        "worker = Worker(Parent('bubblewrap'), Limits())\n"
         "me = psutil.Process()\n"
         "print(json.dumps([p.pid for p in me.children(recursive=True)]), flush=True)\n"
         "sys.stdin.read()\n"

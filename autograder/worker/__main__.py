@@ -1,85 +1,135 @@
-"""The worker: gives up what it does not need, then serves one notebook's session on two pipes.
+"""The process from which workers are forked: it imports once what every notebook needs.
 
-Started as `python -m worker SETTINGS` inside the sandbox; SETTINGS is JSON with the descriptors,
-the limits and the user to become. Student code runs in this process: nothing in it is secret.
+Started as `python -m worker SETTINGS` inside the sandbox; SETTINGS is JSON with the descriptor of
+the control socket and the modules to import. It never runs student code itself, unless it is
+ordered to become the worker. Nothing in it is secret.
 """
 
+import gc
+import importlib
 import json
 import os
-import resource
+import signal
+import socket
 import sys
-import types
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgpack
 
-def restrict(settings: dict[str, Any]) -> None:
-    """Become an ordinary user and lower every limit for good; the limits are hard ones."""
-    if settings["user"] is not None:
-        os.setgroups([])
-        os.setgid(settings["user"])
-        os.setuid(settings["user"])
-    limits = {
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_CPU: settings["cpu_seconds"],
-        resource.RLIMIT_DATA: settings["memory_bytes"],
-        resource.RLIMIT_FSIZE: settings["file_bytes"],
-        resource.RLIMIT_NOFILE: settings["open_files"],
-    }
-    if settings["processes"] is not None:
-        limits[resource.RLIMIT_NPROC] = settings["processes"]
-    for kind, value in limits.items():
-        hard = resource.getrlimit(kind)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (value, value))
+from . import confine
+from .protocol import write_frame
+from .serving import serve
+
+Order = dict[str, Any]
 
 
-class _Notebook:
-    """What `get_ipython()` gives to a notebook that runs without IPython: every request is idle."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *args, **kwargs: None
-
-
-def namespace() -> dict[str, Any]:
-    """The names that a notebook finds before its first cell; they are the module `__main__`."""
-    module = sys.modules["__main__"] = types.ModuleType("__main__")
-    names = vars(module)
-    names.update(display=lambda *objects, **options: None, get_ipython=_Notebook)
-    return names
-
-
-def serve(settings: dict[str, Any]) -> None:
-    """Answer requests until the grader closes the pipe."""
-    import torch
-
-    from .protocol import ProtocolError, read_frame, write_frame
-    from .session import Session, start_generators
-
-    torch.set_num_threads(1)
-    start_generators(0)
-    requests = os.fdopen(settings["requests"], "rb")
-    replies = os.fdopen(settings["replies"], "wb")
-
-    def ask(question: bytes) -> bytes:
-        write_frame(replies, b"C" + question)
-        return read_frame(requests)
-
-    def progress(cell: int, statement: int) -> None:
-        write_frame(replies, b"P" + json.dumps([cell, statement]).encode())
-
-    session = Session(namespace(), ask, progress)
-    sys.path.insert(0, str(Path.cwd()))
+def main(settings: dict[str, Any]) -> None:
+    """Say whether workers can be forked here, and start one for each order that comes."""
+    control = socket.socket(fileno=settings["control"])
+    for module in settings["preload"]:
+        with suppress(Exception):  # a notebook may want what is not installed: it is told itself
+            importlib.import_module(module)
+    gc.freeze()  # the collector would write to every page that parent and forks share
+    refusal = _why_not(settings) if settings["nested"] else "not asked for"
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the grader reads stderr only up to here
-    write_frame(replies, b"P" + json.dumps(None).encode())
-    while True:
-        try:
-            message = read_frame(requests)
-        except ProtocolError:
+    control.sendall(refusal.encode() + b"\0")
+    while received := _received(control):
+        order, descriptors = received
+        if not order["fork"]:
+            control.close()
+            _become(order, descriptors)
             return
-        write_frame(replies, b"R" + session.answer(message))
+        if os.fork() == 0:
+            control.close()
+            _start(order, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _received(control: socket.socket) -> tuple[Order, list[int]] | None:
+    """The next order with the two descriptors of its worker; None when the grader has gone."""
+    header, descriptors, _, _ = socket.recv_fds(control, 4, 2)
+    if len(header) < 4:
+        return None
+    length = int.from_bytes(header, "big")
+    return msgpack.unpackb(control.recv(length, socket.MSG_WAITALL)), descriptors
+
+
+def _why_not(settings: dict[str, Any]) -> str:
+    """The reason why this process cannot be forked into namespaces; "" where it can."""
+    if len(list(Path("/proc/self/task").iterdir())) != 1:
+        return "an imported library has started threads"
+    confine.hide()
+    readable, writable = os.pipe()
+    if (child := os.fork()) == 0:
+        words = b""
+        try:
+            confine.enter_namespaces()
+            if (inner := os.fork()) == 0:
+                _surround(settings, writable)
+            os.waitpid(inner, 0)
+        except OSError as error:
+            words = str(error).encode()
+        os.write(writable, words)
+        os._exit(0)
+    os.close(writable)
+    os.waitpid(child, 0)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for workers
+    with os.fdopen(readable, "rb") as file:
+        return file.read().decode()
+
+
+def _surround(settings: dict[str, Any], writable: int) -> None:
+    try:
+        confine.mount_surroundings(2**20, settings["visible"])
+    except OSError as error:
+        os.write(writable, str(error).encode())
+    os._exit(0)
+
+
+def _start(order: Order, descriptors: list[int]) -> None:
+    """Fork the worker into its namespaces and wait for it; never returns.
+
+    Three processes: the one that enters the namespaces, the first one in them, which buries the
+    orphans and takes all with it when it ends, and the worker.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        confine.enter_namespaces()
+        if (first := os.fork()) == 0:
+            confine.mount_surroundings(order["scratch"], order["visible"])
+            os.chdir(confine.HOME)
+            confine.lay_out(order["public"], protect=True)
+            confine.restrict(order)
+            if (worker := os.fork()) == 0:
+                serve(*descriptors)
+                os._exit(0)
+            _close(descriptors)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # which the first process never receives
+            while os.wait()[0] != worker:
+                pass
+        else:
+            _close(descriptors)
+            os.waitpid(first, 0)
+    except BaseException as error:
+        with suppress(OSError), os.fdopen(descriptors[1], "wb") as replies:
+            write_frame(replies, b"!" + str(error).encode())
+    os._exit(0)
+
+
+def _close(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _become(order: Order, descriptors: list[int]) -> None:
+    """Be the worker oneself, in the sandbox as it is."""
+    confine.lay_out(order["public"], protect=False)
+    confine.restrict(order)
+    serve(*descriptors)
 
 
 if __name__ == "__main__":
-    restrict(json.loads(sys.argv[1]))
-    serve(json.loads(sys.argv[1]))
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,189 @@
+"""Workers forked from one parent, and tasks in forks of one notebook's state."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+
+from autograder import parents, seccomp
+from autograder.notebook import NotebookChannel
+from autograder.parents import Parent
+from autograder.sandbox import Limits
+from autograder.student import StoppedError, Student
+from autograder.submission import CodeCell
+from autograder.workers import Worker
+from tests.small_course import QUICK, SmallAssignment, graded, small_assignment, verdicts
+
+STAMP = """
+import os
+from pathlib import Path
+
+stamp = os.urandom(8).hex()
+count = 0
+
+def again():
+    global count
+    count += 1
+    return count
+
+def mark():
+    return stamp
+
+def hang():
+    while True:
+        pass
+
+def end():
+    os._exit(3)
+
+def linger():
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.execvp("sleep", ["sleep", "1000"])
+        os._exit(0)
+    os.wait()
+
+def processes():
+    return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+"""
+THREAD = """
+import threading, time
+threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+"""
+POOL = "import torch\ntorch.set_num_threads(2)\n(torch.ones(600, 600) @ torch.ones(600, 600)).sum()"
+
+
+@contextlib.contextmanager
+def notebook(*cells: str, limits: Limits = QUICK) -> Iterator[tuple[NotebookChannel, Student]]:
+    found = [CodeCell(cell) for cell in cells]
+    with contextlib.closing(NotebookChannel(found, [], [], "bubblewrap", limits)) as channel:
+        yield channel, Student(channel)
+
+
+def test_each_task_begins_with_the_state_after_the_cells() -> None:
+    with notebook(STAMP) as (_, student):
+        stamp = student.mark()
+        for _ in range(3):
+            student.begin_task()
+            assert [student.again(), student.again()] == [1, 2]
+            assert student.mark() == stamp
+
+
+@pytest.mark.parametrize(("call", "status"), [("hang", "timeout"), ("end", "crashed")])
+def test_the_end_of_a_fork_costs_nothing_else(call: str, status: str) -> None:
+    with notebook(STAMP) as (channel, student):
+        stamp = student.mark()
+        student.begin_task()
+        with pytest.raises(StoppedError) as caught:
+            getattr(student, call)()
+        assert caught.value.status == status
+        student.begin_task()
+        assert (student.mark(), student.again()) == (stamp, 1)
+        assert not channel.wall
+
+
+def test_what_a_task_leaves_behind_is_ended() -> None:
+    with notebook(STAMP) as (_, student):
+        student.begin_task()
+        before = student.processes()
+        student.linger()
+        assert len(student.processes()) == len(before) + 1
+        student.begin_task()
+        assert len(student.processes()) == len(before)
+
+
+@pytest.mark.parametrize("threads", [THREAD, POOL], ids=["thread", "pool of threads"])
+def test_a_notebook_with_threads_is_run_again_for_each_task(threads: str) -> None:
+    with notebook(STAMP, threads) as (_, student):
+        stamps = []
+        for _ in range(3):
+            student.begin_task()
+            assert student.again() == 1
+            stamps.append(student.mark())
+        assert len(set(stamps)) == 3
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> SmallAssignment:
+    return small_assignment(tmp_path)
+
+
+MEDDLING = "factor = 2\n\ndef double(x):\n    global factor\n    factor += 1\n    return 2 * x"
+RELYING = "def total(x):\n    return factor / 2 * x.sum()"
+
+
+def test_a_changed_global_in_one_task_does_not_touch_the_next(small: SmallAssignment) -> None:
+    report = graded(small, [MEDDLING, RELYING, "number = 42"])
+    assert {status for status, _ in verdicts(report).values()} == {"correct"}
+
+
+@pytest.mark.parametrize("threads", [THREAD, POOL], ids=["thread", "pool of threads"])
+def test_nor_where_the_notebook_has_threads(small: SmallAssignment, threads: str) -> None:
+    report = graded(small, [threads, MEDDLING, RELYING, "number = 42"])
+    assert {status for status, _ in verdicts(report).values()} == {"correct"}
+
+
+def test_one_parent_gives_many_workers_that_do_not_see_each_other() -> None:
+    parent = parents.parent("bubblewrap", "cpu", [])
+    assert parents.parent("bubblewrap", "cpu", []) is parent
+    workers = [Worker(parent, QUICK) for _ in range(3)]
+    students = [Student(worker) for worker in workers]
+    try:
+        for student in students:
+            assert student.run([(STAMP + "\nPath('mine').write_text('x')", [])]) == []
+        for student in students:
+            assert student.processes() == [1, 2]
+        assert len({student.mark() for student in students}) == 3
+    finally:
+        for worker in workers:
+            worker.close()
+
+
+def test_a_parent_that_has_died_is_replaced() -> None:
+    with notebook(STAMP) as (_, student):
+        stamp = student.mark()
+    psutil.Process(parents.parent("bubblewrap", "cpu", [])._process.pid).kill()
+    with notebook(STAMP) as (_, student):
+        assert student.mark() != stamp
+
+
+def refusing(folder: Path, program: bytes) -> None:
+    """A `bwrap` whose processes get a seccomp filter from the beginning."""
+    (folder / "filter").write_bytes(program)
+    real = shutil.which("bwrap")
+    script = f'#!/bin/bash\nexec 9<"{folder}/filter"\nexec {real} --seccomp 9 "$@"\n'
+    (folder / "bwrap").write_text(script)
+    (folder / "bwrap").chmod(0o755)
+
+
+def test_where_nested_namespaces_are_forbidden_each_worker_has_a_sandbox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: SmallAssignment
+) -> None:
+    refusing(tmp_path, seccomp.program())
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(parents, "_kept", {})
+    parent = Parent("bubblewrap")
+    assert parent.refusal and not parent.gives_many
+    parent.close()
+    report = graded(small, [MEDDLING, RELYING, "number = 42"])
+    assert {status for status, _ in verdicts(report).values()} == {"correct"}
+    assert parents._kept == {}
+
+
+def family(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+    return [process for process in processes if process.is_running()]
+
+
+def test_nothing_of_a_worker_stays_when_it_is_closed() -> None:
+    parent = parents.parent("bubblewrap", "cpu", [])
+    before = psutil.Process(parent._process.pid).children(recursive=True)
+    with notebook(STAMP) as (_, student):
+        student.linger()
+        student.begin_task()
+    after = psutil.Process(parent._process.pid).children(recursive=True)
+    assert family(after) == family(before)
