@@ -1,7 +1,7 @@
 """Grades one notebook: reads it, runs it isolated, runs the hidden checks, makes the report."""
 
 import fcntl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -26,8 +26,9 @@ def grade_notebook(
     isolation: str = "bubblewrap",
     device: str = "cpu",
     limits: Limits | None = None,
+    say: Callable[[str], None] = lambda doing: None,
 ) -> Report:
-    """The report of one notebook.
+    """The report of one notebook; `say` gets what is being done.
 
     Where the clock ran out and not the processor time, which on a busy machine need not be the
     student's fault, the notebook is graded once more while no other is. Raises CourseError for a
@@ -55,7 +56,7 @@ def grade_notebook(
                 NotebookChannel(cells, names, public, isolation, limits, device, preload)
             ) as channel,
         ):
-            results, notes = _results(assignment, tasks, cells, channel, secret, device)
+            results, notes = _results(assignment, tasks, cells, channel, secret, device, say)
         if not channel.wall:
             break
     written = [task for task in assignment.tasks if task.kind == "written"]
@@ -95,6 +96,7 @@ def _results(
     channel: NotebookChannel,
     secret: bytes,
     device: str,
+    say: Callable[[str], None],
 ) -> tuple[dict[str, TaskResult], list[str]]:
     """The results by task, and what the instructor should look at."""
     trees = [syntax.parsed(cell.source) for cell in cells]
@@ -102,11 +104,13 @@ def _results(
     student = Student(channel)
     remaining = [task for task in tasks if task.name not in settled]
     if remaining:
+        say(f"running {len(cells)} code cells in the sandbox")
         settled |= _not_there(student, remaining, cells, channel)
         remaining = [task for task in remaining if task.name not in settled]
     if not remaining:
         return settled, []
     names = [task.name for task in remaining]
+    say(f"checking {len(names)} tasks")
     outcomes = run_checks(assignment, student, names, secret=secret, device=device)
     settled |= {task.name: result(task, outcomes) for task in remaining}
     return settled, unexpected(outcomes)

@@ -7,12 +7,12 @@ a new worker.
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from autograder import syntax
-from autograder.parents import parent
+from autograder.errors import CourseError
+from autograder.parents import parent_for
 from autograder.sandbox import Limits
 from autograder.student import StoppedError, Student
 from autograder.submission import CodeCell
@@ -43,7 +43,7 @@ class NotebookChannel:
         self._skipped = syntax.skipped_statements(trees, tasks)
         self._deadline = time.monotonic() + limits.notebook_wall
         self._files = {file.name: file.read_bytes() for file in public}
-        self._parent = lambda: parent(isolation, device, preload)
+        self._parent = lambda: parent_for(isolation, device, preload)
         self._limits = limits
         self._worker: Worker | None = None
         self._lost = 0
@@ -101,10 +101,16 @@ class NotebookChannel:
                 self._leave_out(place, stopped)
 
     def _started(self) -> Worker:
-        """A worker without any state; a parent that has died is replaced once."""
-        with suppress(OSError):
-            return Worker(self._parent(), self._limits, self._files, self._deadline)
-        return Worker(self._parent(), self._limits, self._files, self._deadline)
+        """A worker without any state; a parent that gives none is replaced once."""
+        problem: OSError | None = None
+        for _ in range(2):
+            parent = self._parent()
+            try:
+                return Worker(parent, self._limits, self._files, self._deadline)
+            except OSError as error:
+                parent.close()
+                problem = error
+        raise CourseError(f"no worker starts in the sandbox ({problem}); run again")
 
     def _leave_out(self, place: list[int], stopped: StoppedError) -> None:
         cell, statement = place

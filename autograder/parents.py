@@ -137,26 +137,34 @@ class Parent:
         public: files that the notebook finds beside it, by name. Raises OSError where the parent
         is no more.
         """
-        before = set(self._self.children())
-        with contextlib.ExitStack() as theirs:
-            their_requests, requests = _pipe(theirs, ours="write")
-            replies, their_replies = _pipe(theirs, ours="read")
+        before = self._children()
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+            their_requests, requests = _pipe(theirs, ours, kept="write end")
+            replies, their_replies = _pipe(theirs, ours, kept="read end")
             order = msgpack.packb(self._order(limits, public))
             header = len(order).to_bytes(4, "big")
             socket.send_fds(self._control, [header], [their_requests, their_replies])
             self._control.sendall(order)
-        self._spent = not self.gives_many
-        return Connection(requests, replies, self._new_ancestor(before))
+            self._spent = not self.gives_many
+            ancestor = self._new_ancestor(before)
+            ours.pop_all()
+        return Connection(requests, replies, ancestor)
 
     def _new_ancestor(self, before: set[psutil.Process]) -> psutil.Process:
         if not self.gives_many:
             return psutil.Process(self._process.pid)
         deadline = time.monotonic() + Limits().start_wall
         while time.monotonic() < deadline:
-            if new := set(self._self.children()) - before:
+            if new := self._children() - before:
                 return new.pop()
             time.sleep(0.001)
-        raise CourseError("no worker starts; end other programs and run again")
+        raise TimeoutError("its parent forks none")
+
+    def _children(self) -> set[psutil.Process]:
+        try:
+            return set(self._self.children())
+        except psutil.Error:
+            raise ChildProcessError("its parent has ended") from None
 
     def _order(self, limits: Limits, public: Mapping[str, bytes]) -> dict[str, Any]:
         user = random.SystemRandom().randrange(_WORKER_USERS) + _FIRST_WORKER_USER
@@ -196,7 +204,7 @@ class Parent:
 _kept: dict[tuple[str, str, tuple[str, ...]], Parent] = {}
 
 
-def parent(isolation: str, device: str, preload: Sequence[str]) -> Parent:
+def parent_for(isolation: str, device: str, preload: Sequence[str]) -> Parent:
     """The parent of this process for such workers, or a new one; one is kept at a time."""
     key = (isolation, device, tuple(preload))
     found = _kept.get(key)
@@ -210,11 +218,12 @@ def parent(isolation: str, device: str, preload: Sequence[str]) -> Parent:
     return made
 
 
-def _pipe(theirs: contextlib.ExitStack, ours: str) -> tuple[int, int]:
-    """A pipe, read end first; our end does not block, and theirs is closed when they have it."""
+def _pipe(theirs: contextlib.ExitStack, ours: contextlib.ExitStack, kept: str) -> tuple[int, int]:
+    """A pipe, read end first; the end that we keep does not block. Each stack closes its end."""
     readable, writable = os.pipe()
-    kept, passed = (readable, writable) if ours == "read" else (writable, readable)
-    os.set_blocking(kept, False)
+    mine, passed = (readable, writable) if kept == "read end" else (writable, readable)
+    os.set_blocking(mine, False)
+    ours.callback(os.close, mine)
     theirs.callback(os.close, passed)
     return readable, writable
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import psutil
 
-from autograder.errors import CourseError
 from autograder.parents import Parent
 from autograder.sandbox import Limits
 from autograder.student import StoppedError
@@ -31,8 +30,8 @@ class Worker:
 
     parent: where the worker comes from; it is closed with the worker if it gives only one.
     public: files that the notebook finds beside it, by name. deadline: when the whole notebook's
-    time is over, on the monotonic clock. Raises CourseError where the worker cannot start, and
-    OSError where the parent is no more.
+    time is over, on the monotonic clock. Raises OSError where no worker starts, as where the parent
+    is no more.
     """
 
     def __init__(
@@ -50,20 +49,19 @@ class Worker:
         self._forked = False
         self.is_closed = False
         self.progress: list[int] | None = None
+        self._own: list[psutil.Process] = []
         self._await_start()
         self._own = _tree(self._ancestor)
         self._notebook = self._own[-1]
 
     def _await_start(self) -> None:
         try:
-            budget = _Budget(self._limits.start_wall, self._limits.start_wall)
-            frame = self._receive(None, budget)
-        except StoppedError as stopped:
-            frame = b"!" + str(stopped).encode()
+            frame = self._receive(None, _Budget(self._limits.start_wall, self._limits.start_wall))
+        except StoppedError:
+            frame = b"!its parent gives no answer"
         if frame[:1] == b"!":
             self.close()
-            why = frame[1:].decode(errors="replace")
-            raise CourseError(f"no worker starts in the sandbox ({why}); run again")
+            raise ChildProcessError(frame[1:].decode(errors="replace"))
 
     def exchange(self, message: bytes, on_callback: Callable[[bytes], bytes]) -> bytes:
         """Send a request and return its reply.
@@ -229,16 +227,20 @@ class Worker:
         """Processor seconds and memory in bytes of all processes of the worker.
 
         Resident memory counts what processes share once for each of them; only where that is over
-        the limit is it worth the time to tell the shares.
+        the limit is it worth the time to tell the shares. The processes above the notebook's own
+        are ours and hold nothing but what they share with the parent.
         """
         seconds, memory, processes = 0.0, 0, _tree(self._ancestor)
+        theirs = [process for process in processes if process not in self._own[:-1]]
         for process in processes:
             with contextlib.suppress(psutil.Error):
                 times = process.cpu_times()
                 seconds += times.user + times.system
                 seconds += times.children_user + times.children_system
+        for process in theirs:
+            with contextlib.suppress(psutil.Error):
                 memory += process.memory_info().rss
-        return seconds, memory if memory <= self._limits.memory else _shares(processes)
+        return seconds, memory if memory <= self._limits.memory else _shares(theirs)
 
     def close(self) -> None:
         """End the worker and all below it; safe to call twice."""

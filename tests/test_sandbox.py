@@ -205,7 +205,7 @@ def started(
 ) -> tuple[Worker, Student]:
     """A worker that can look around, forked from the parent of this process or alone."""
     parent = (
-        parents.parent(isolation, "cpu", PRELOAD)
+        parents.parent_for(isolation, "cpu", PRELOAD)
         if nested
         else Parent(isolation, "cpu", PRELOAD, nested=False)
     )

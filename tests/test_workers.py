@@ -129,8 +129,8 @@ def test_nor_where_the_notebook_has_threads(small: SmallAssignment, threads: str
 
 
 def test_one_parent_gives_many_workers_that_do_not_see_each_other() -> None:
-    parent = parents.parent("bubblewrap", "cpu", [])
-    assert parents.parent("bubblewrap", "cpu", []) is parent
+    parent = parents.parent_for("bubblewrap", "cpu", [])
+    assert parents.parent_for("bubblewrap", "cpu", []) is parent
     workers = [Worker(parent, QUICK) for _ in range(3)]
     students = [Student(worker) for worker in workers]
     try:
@@ -147,7 +147,7 @@ def test_one_parent_gives_many_workers_that_do_not_see_each_other() -> None:
 def test_a_parent_that_has_died_is_replaced() -> None:
     with notebook(STAMP) as (_, student):
         stamp = student.mark()
-    psutil.Process(parents.parent("bubblewrap", "cpu", [])._process.pid).kill()
+    psutil.Process(parents.parent_for("bubblewrap", "cpu", [])._process.pid).kill()
     with notebook(STAMP) as (_, student):
         assert student.mark() != stamp
 
@@ -180,7 +180,7 @@ def family(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
 
 
 def test_nothing_of_a_worker_stays_when_it_is_closed() -> None:
-    parent = parents.parent("bubblewrap", "cpu", [])
+    parent = parents.parent_for("bubblewrap", "cpu", [])
     before = psutil.Process(parent._process.pid).children(recursive=True)
     with notebook(STAMP) as (_, student):
         student.linger()
