@@ -58,17 +58,19 @@ class Submission:
 
     def graded_cells(self, tasks: Sequence[str]) -> list[CodeCell]:
         """The cells to run: all but those tagged `no-grade` that no graded cell needs."""
-        kept = [cell for cell in self.cells if "no-grade" not in cell.tags]
-        left_out = [cell for cell in self.cells if "no-grade" in cell.tags]
-        needed = set(tasks).union(*(_used(cell) for cell in kept))
-        while grown := [cell for cell in left_out if _bound(cell) & needed]:
-            left_out = [cell for cell in left_out if cell not in grown]
-            needed = needed.union(*(_used(cell) for cell in grown))
-        return [cell for cell in self.cells if cell not in left_out]
+        trees = [syntax.parsed(cell.source) for cell in self.cells]
+        binds = [set().union(*map(syntax.bound_names, tree)) for tree in trees]
+        kept = {number for number, cell in enumerate(self.cells) if "no-grade" not in cell.tags}
+        while True:
+            wanted = syntax.wanted_names([trees[number] for number in sorted(kept)]).union(tasks)
+            grown = {number for number, names in enumerate(binds) if names & wanted} - kept
+            if not grown:
+                return [self.cells[number] for number in sorted(kept)]
+            kept |= grown
 
 
 def _content(path: Path) -> Any:
-    data = _bytes(path)
+    data = file_bytes(path)
     if not data.strip():
         raise CourseError(f"{path}: the file is empty; {SAVE_AGAIN}")
     try:
@@ -77,8 +79,8 @@ def _content(path: Path) -> Any:
         raise CourseError(f"{path}: not a notebook, or cut off half-way; {SAVE_AGAIN}") from None
 
 
-def _bytes(path: Path) -> bytes:
-    """The content of a regular file, whatever else the path may be made to lead to."""
+def file_bytes(path: Path) -> bytes:
+    """The content of a regular file; raises CourseError for whatever else the path may lead to."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError as error:
@@ -188,11 +190,3 @@ def _without_line_magics(source: str) -> str:
         idle = target + timed if timed else f"{target}None" if target else "pass"
         lines[place:after] = [indent + idle, *[""] * (after - place - 1)]
     return "\n".join(lines)
-
-
-def _bound(cell: CodeCell) -> set[str]:
-    return set().union(*(syntax.bound_names(part) for part in syntax.parsed(cell.source)))
-
-
-def _used(cell: CodeCell) -> set[str]:
-    return set().union(*(syntax.used_names(part) for part in syntax.parsed(cell.source)))

@@ -1,6 +1,7 @@
 """What a notebook's syntax trees tell: where tasks are defined, what is a stub, what is called."""
 
 import ast
+import symtable
 import warnings
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
@@ -71,13 +72,48 @@ def imported_modules(source: str) -> set[str]:
     return modules
 
 
-def used_names(node: ast.AST) -> set[str]:
-    """Every name that is read anywhere below a node."""
-    return {
-        child.id
-        for child in ast.walk(node)
-        if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Load)
-    }
+def wanted_names(cells: Sequence[Cell]) -> set[str]:
+    """The names that cells read and do not bind themselves, or bind only later.
+
+    What a function reads is looked for when it is called: after all cells.
+    """
+    wanted: set[str] = set()
+    later: set[str] = set()
+    bound: set[str] = set()
+    for statement in (statement for cell in cells for statement in cell):
+        now, deferred = _read_names(statement)
+        own = bound_names(statement)
+        if isinstance(statement, ast.AugAssign):
+            now |= own
+        elif not isinstance(statement, ast.Assign):
+            now -= own
+        wanted |= now - bound
+        later |= deferred
+        bound |= own
+    return wanted | (later - bound)
+
+
+def _read_names(statement: ast.stmt) -> tuple[set[str], set[str]]:
+    """The notebook's names that a statement reads when it runs, and when its functions run."""
+    now: set[str] = set()
+    later: set[str] = set()
+    try:
+        top = symtable.symtable(ast.unparse(statement), "cell", "exec")
+    except (SyntaxError, ValueError, RecursionError):  # such as `return` outside a function
+        return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}, set()
+    pending = [(top, False)]
+    while pending:
+        table, deferred = pending.pop()
+        deferred = deferred or (table.get_type() == "function" and not _runs_at_once(table))
+        names = [symbol for symbol in table.get_symbols() if symbol.is_referenced()]
+        read = {name.get_name() for name in names if name.is_global() or table is top}
+        (later if deferred else now).update(read)
+        pending.extend((child, deferred) for child in table.get_children())
+    return now, later
+
+
+def _runs_at_once(table: symtable.SymbolTable) -> bool:
+    return table.get_name() in ("listcomp", "setcomp", "dictcomp", "genexpr")
 
 
 def is_stub(statement: ast.stmt) -> bool:

@@ -234,3 +234,36 @@ def test_a_task_in_a_no_grade_cell_is_graded() -> None:
 def test_imports_in_no_grade_cells_are_found() -> None:
     cells = [("import numpy as np\nimport time", True), ("answer = np.pi", False)]
     assert graded(*cells) == [source for source, _ in cells]
+
+
+@pytest.mark.parametrize(
+    "graded_cell",
+    [
+        "def answer(x):\n    return x",
+        "def answer(y):\n    x = y\n    return [x for x in y]",
+        "x = 2\nanswer = x",
+        "answer = lambda x=2: x",
+        "def answer():\n    return x\nx = 1",
+    ],
+    ids=["parameter", "local", "own", "lambda", "own, bound later"],
+)
+def test_a_name_of_its_own_needs_no_other_cell(graded_cell: str) -> None:
+    assert graded(("x = train()", True), (graded_cell, False)) == [graded_cell]
+
+
+@pytest.mark.parametrize(
+    "graded_cell",
+    [
+        "def answer():\n    return x",
+        "x = x[:3]\nanswer = x",
+        "x += 1\nanswer = x",
+        "answer = [x for _ in range(3)]",
+        "class answer:\n    size = x",
+        "def answer(y=x):\n    return y",
+        "answer = x\nx = 1",
+        "return x  # no statement of a cell",
+    ],
+)
+def test_a_name_from_elsewhere_needs_its_cell(graded_cell: str) -> None:
+    cells = [("x = [1, 2, 3, 4]", True), (graded_cell, False)]
+    assert graded(*cells) == [source for source, _ in cells]
