@@ -23,6 +23,7 @@ import psutil
 
 from autograder import sandbox, seccomp
 from autograder.errors import CourseError
+from autograder.processes import children, kill, tree
 from autograder.sandbox import Limits
 
 _FIRST_WORKER_USER = 2_000_000
@@ -81,7 +82,8 @@ class Parent:
             theirs.close()
         self._spent = False
         self.refusal = self._await_start()
-        self._self = _last_descendant(psutil.Process(self._process.pid))
+        # bubblewrap and its first process stand above it.
+        self._self = tree(psutil.Process(self._process.pid))[-1]
 
     @property
     def _boxed(self) -> bool:
@@ -162,7 +164,7 @@ class Parent:
 
     def _children(self) -> set[psutil.Process]:
         try:
-            return set(self._self.children())
+            return set(children(self._self))
         except psutil.Error:
             raise ChildProcessError("its parent has ended") from None
 
@@ -186,10 +188,7 @@ class Parent:
     def close(self) -> None:
         """End the parent and all workers; safe to call twice."""
         with contextlib.suppress(psutil.Error):
-            process = psutil.Process(self._process.pid)
-            for each in [*process.children(recursive=True), process]:
-                with contextlib.suppress(psutil.Error):
-                    each.kill()
+            kill(psutil.Process(self._process.pid))
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -226,13 +225,6 @@ def _pipe(theirs: contextlib.ExitStack, ours: contextlib.ExitStack, kept: str) -
     ours.callback(os.close, mine)
     theirs.callback(os.close, passed)
     return readable, writable
-
-
-def _last_descendant(process: psutil.Process) -> psutil.Process:
-    """bubblewrap and its first process stand above the parent, each with one child."""
-    while children := process.children():
-        process = children[0]
-    return process
 
 
 def _cannot_start(isolation: str, message: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import psutil
 
 from autograder.parents import Parent
+from autograder.processes import kill, tree
 from autograder.sandbox import Limits
 from autograder.student import StoppedError
 from autograder.worker.protocol import MAX_FRAME
@@ -51,7 +52,7 @@ class Worker:
         self.progress: list[int] | None = None
         self._own: list[psutil.Process] = []
         self._await_start()
-        self._own = _tree(self._ancestor)
+        self._own = tree(self._ancestor)
         self._notebook = self._own[-1]
 
     def _await_start(self) -> None:
@@ -120,7 +121,7 @@ class Worker:
 
     def _kill_strangers(self) -> bool:
         """End all processes but the notebook's own and those above it; whether there was one."""
-        strangers = [process for process in _tree(self._ancestor) if process not in self._own]
+        strangers = [process for process in tree(self._ancestor) if process not in self._own]
         for process in strangers:
             with contextlib.suppress(psutil.Error):
                 process.kill()
@@ -230,7 +231,7 @@ class Worker:
         the limit is it worth the time to tell the shares. The processes above the notebook's own
         are ours and hold nothing but what they share with the parent.
         """
-        seconds, memory, processes = 0.0, 0, _tree(self._ancestor)
+        seconds, memory, processes = 0.0, 0, tree(self._ancestor)
         theirs = [process for process in processes if process not in self._own[:-1]]
         for process in processes:
             with contextlib.suppress(psutil.Error):
@@ -247,12 +248,9 @@ class Worker:
         if self.is_closed:
             return
         self.is_closed = True
-        processes = _tree(self._ancestor)
-        for process in reversed(processes):
-            with contextlib.suppress(psutil.Error):
-                process.kill()
         if self._parent.gives_many:
-            psutil.wait_procs(processes, _END_SECONDS)
+            kill(self._ancestor)
+            psutil.wait_procs(self._own or [self._ancestor], _END_SECONDS)
         else:
             self._parent.close()
         for descriptor in (self._in, self._out):
@@ -270,12 +268,6 @@ class _Budget:
     def __post_init__(self) -> None:
         self.watched = time.monotonic()
         self.deadline = self.watched + self.wall
-
-
-def _tree(ancestor: psutil.Process) -> list[psutil.Process]:
-    with contextlib.suppress(psutil.Error):
-        return [ancestor, *ancestor.children(recursive=True)]
-    return []
 
 
 def _shares(processes: Sequence[psutil.Process]) -> int:

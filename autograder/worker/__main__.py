@@ -5,7 +5,6 @@ the control socket and the modules to import. It never runs student code itself,
 ordered to become the worker. Nothing in it is secret.
 """
 
-import gc
 import importlib
 import json
 import os
@@ -18,7 +17,7 @@ from typing import Any
 
 import msgpack
 
-from . import confine
+from . import confine, pages
 from .protocol import write_frame
 from .serving import serve
 
@@ -31,10 +30,11 @@ def main(settings: dict[str, Any]) -> None:
     for module in settings["preload"]:
         with suppress(Exception):  # a notebook may want what is not installed: it is told itself
             importlib.import_module(module)
-    gc.freeze()  # the collector would write to every page that parent and forks share
     refusal = _why_not(settings) if settings["nested"] else "not asked for"
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the grader reads stderr only up to here
     control.sendall(refusal.encode() + b"\0")
+    if not refusal:
+        pages.gather()
     while received := _received(control):
         order, descriptors = received
         if not order["fork"]:
