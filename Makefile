@@ -10,8 +10,11 @@ PYTHON ?= $(shell for name in python3.12 python3.13 python3.11 python3; do \
 BIN := .venv/bin
 JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 PORT ?= 8000
+GROWTH ?= 10 100
+FUZZ_SECONDS ?= 120
+FUZZ_EXAMPLES ?= 2000
 
-.PHONY: help setup system demo test lint book serve clean lock
+.PHONY: help setup system demo test lint book bench soak serve clean lock
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -44,12 +47,23 @@ book: setup  ## build the site in _build/html, warnings are errors
 	$(BIN)/jupyter-book build . --toc book/_toc.yml -W -n --keep-going
 	@echo "open _build/html/index.html, or run: make serve"
 
+bench: setup  ## our grader beside nbgrader's on the same submissions (GROWTH="10 100")
+	$(BIN)/python -m benchmarks.grading --growth $(GROWTH)
+
+soak: setup  ## fuzz each target for FUZZ_SECONDS (120), then grade 200 submissions killed five times
+	@$(BIN)/python -c "import atheris" 2>/dev/null || \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: "atheris>=3,<4" \
+	|| echo "atheris cannot be installed here"
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/test_fuzz.py
+	$(BIN)/python -m benchmarks.soak_fuzz --seconds $(FUZZ_SECONDS)
+	$(BIN)/python -m benchmarks.soak --submissions 200 --kills 5 --seed 0
+
 serve:  ## look at the built site on this machine (PORT=8000)
 	@[ -f _build/html/index.html ] || { echo "_build/html: no site yet; run: make book" >&2; exit 1; }
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
 lock: setup  ## resolve the versions in requirements.lock anew (needs uv)
-	uv pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url --no-header --output-file requirements.lock
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-emit-index-url --no-header --output-file requirements.lock
 
 clean:  ## remove what was built; .venv and course folders stay
 	rm -rf _build .mypy_cache .pytest_cache .ruff_cache .hypothesis

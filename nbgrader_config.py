@@ -16,23 +16,25 @@ if scripts not in os.environ.get("PATH", "").split(os.pathsep):
 # What `autograder build` makes does not depend on the course, so all courses share it.
 # A course folder's configuration says where its own lies.
 c.CourseDirectory.root = str(project / "course")
+# PostgreSQL insists on a course that exists; nbgrader's gradebook makes this one by itself.
+c.CourseDirectory.course_id = "default_course"
 c.CourseDirectory.source_directory = str(project / "_build" / "source")
 c.CourseDirectory.release_directory = str(project / "_build" / "release")
 
-# Our grading in place of nbgrader's Execute, and our cells' metadata in place of the student's.
+# Our grading in place of nbgrader's Execute. Graded cells come from the gradebook as a whole, which
+# leaves nothing for OverwriteCells and CheckCellMetadata to do.
 # Names, not imports: where they cannot be loaded, nbgrader stops instead of running submissions.
 c.Autograde.sanitize_preprocessors = [
     "autograder.preprocessor.RestoreCells",
     "nbgrader.preprocessors.OverwriteKernelspec",
-    "nbgrader.preprocessors.OverwriteCells",
-    "nbgrader.preprocessors.CheckCellMetadata",
 ]
 c.Autograde.autograde_preprocessors = [
     "autograder.preprocessor.RunChecks",
     "nbgrader.preprocessors.SaveAutoGrades",
     "nbgrader.preprocessors.AssignLatePenalties",
-    "nbgrader.preprocessors.CheckCellMetadata",
 ]
+# A notebook is validated once when all of these are done with it, not once after each.
+c.NotebookExporter.optimistic_validation = True
 
 # Feedback is our page of results; written answers in formgrader's pages bring no script along.
 c.GenerateFeedback.preprocessors = ["autograder.feedback.ReadMarks"]

@@ -4,13 +4,15 @@ import ast
 import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from nbformat import NotebookNode
-
-from autograder.course import ROOT, reason
+from autograder.course import ROOT, reason, version
 from autograder.errors import CourseError
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 EXERCISES = ROOT / "exercises"
 CHECKS = ROOT / "autograder" / "checks"
@@ -41,16 +43,17 @@ class Assignment:
     path: Path
     tasks: list[Task]
     solutions: list[str]
-    notebook: NotebookNode = field(repr=False, compare=False)
+    notebook: "NotebookNode" = field(repr=False, compare=False)
 
     @classmethod
     def load(cls, name: str) -> "Assignment":
-        """Read exercises/NAME/NAME.md.
+        """Read exercises/NAME/NAME.md; as long as the file stays as it is, the same object.
 
         Raises CourseError for an unknown name and for a sheet that breaks the rules of
         `read_tasks`.
         """
-        return read(sheet_path(name))
+        path = sheet_path(name)
+        return _read_version(path, version(path))
 
     @property
     def max_score(self) -> float:
@@ -119,7 +122,12 @@ def read(path: Path) -> Assignment:
     return Assignment(path.stem, path, read_tasks(path, notebook), solutions, notebook)
 
 
-def read_notebook(path: Path) -> tuple[NotebookNode, list[str]]:
+@lru_cache(maxsize=16)
+def _read_version(path: Path, version: tuple[int, int, int] | None) -> Assignment:
+    return read(path)
+
+
+def read_notebook(path: Path) -> tuple["NotebookNode", list[str]]:
     """A sheet's cells, and the solutions modules that its front matter names."""
     import jupytext
 
@@ -144,7 +152,7 @@ def find_reference(path: Path, solutions: list[str], name: str) -> Any:
     raise CourseError(f"{path}: no {name} in solutions/: {', '.join(solutions)}")
 
 
-def read_tasks(path: Path, notebook: NotebookNode) -> list[Task]:
+def read_tasks(path: Path, notebook: "NotebookNode") -> list[Task]:
     """The tasks of a sheet in order.
 
     The rules: each task cell is directly followed by its check cell with points; a task cell
@@ -163,7 +171,7 @@ def read_tasks(path: Path, notebook: NotebookNode) -> list[Task]:
     return tasks
 
 
-def _tasks(path: Path, cells: list[NotebookNode]) -> Iterator[tuple[str, Task]]:
+def _tasks(path: Path, cells: list["NotebookNode"]) -> Iterator[tuple[str, Task]]:
     """Each task with the place where it stands, for messages."""
     open_task: tuple[str, Task] | None = None
     for number, cell in enumerate(cells, start=1):
@@ -192,14 +200,14 @@ def _tasks(path: Path, cells: list[NotebookNode]) -> Iterator[tuple[str, Task]]:
         raise CourseError(f"{open_task[0]}: task {open_task[1].name!r} has no check after it")
 
 
-def _points(place: str, metadata: NotebookNode) -> float:
+def _points(place: str, metadata: "NotebookNode") -> float:
     points = metadata.get("points")
     if isinstance(points, bool) or not isinstance(points, int | float) or points <= 0:
         raise CourseError(f"{place}: points must be a positive number, not {points!r}")
     return points
 
 
-def _kind(place: str, name: str, cell: NotebookNode) -> Kind:
+def _kind(place: str, name: str, cell: "NotebookNode") -> Kind:
     """What a stub cell asks for, read from the statement that defines the task's name."""
     if cell.cell_type != "code":
         raise CourseError(f"{place}: task {name!r} must be a code cell")

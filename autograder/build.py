@@ -180,7 +180,7 @@ def _generate(name: str, course: Course, source: Path, release: Path) -> None:
     from nbgrader.converters import GenerateAssignment
     from nbgrader.coursedir import CourseDirectory
 
-    config = converting.configuration(course)
+    config = course.configuration()
     config.CourseDirectory.source_directory = str(source)
     config.CourseDirectory.release_directory = str(release)
     config.CourseDirectory.assignment_id = name

@@ -16,7 +16,8 @@ from autograder import pages, results
 from autograder.assignment import Assignment
 from autograder.course import Course, write_atomically
 from autograder.errors import CourseError
-from autograder.gradebook import Mark, marks, submissions
+from autograder.gradebook import submissions
+from autograder.marks import Mark, marks
 from autograder.report import Report, TaskResult
 from autograder.results import Result
 

@@ -1,13 +1,12 @@
 """The command line. Each command imports what it needs when it runs, so that --help is quick."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from autograder.course import Course
     from autograder.gradebook import GradedClass
     from autograder.report import Report
+    from autograder.work import Work
 
 app = typer.Typer(
     help="Build assignments, grade notebooks isolated from the hidden checks, and report.",
@@ -59,7 +59,19 @@ JobsOption = Annotated[
     int | None,
     typer.Option(min=1, help="Processes that grade; default: one a core.", show_default=False),
 ]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="The scheduler of a Dask cluster that grades in place of this machine.",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+JsonLinesOption = Annotated[
+    bool,
+    typer.Option("--json", help="Print a line of JSON for each submission, and a summary."),
+]
 
 COURSE = Path("course")
 
@@ -143,17 +155,15 @@ def check(
     """Grade one notebook now, with hints."""
     how = isolation or Isolation.bubblewrap
     name = assignment or _assignment_of(notebook)
-    with _doing(f"grading {notebook.name} as {name}; student code runs isolated: {how}"):
-        from autograder.assignment import Assignment
-        from autograder.grading import grade_notebook
+    with _doing(f"grading {notebook.name} as {name}; student code runs isolated: {how}") as say:
+        from autograder import warm
+        from autograder.results import Job
+        from autograder.work import Conditions
 
-        report = grade_notebook(
-            notebook,
-            Assignment.load(name),
-            secret=_course(course).secret,
-            isolation=how.value,
-            device=(device or Device.cpu).value,
-        )
+        on = (device or Device.cpu).value
+        job = Job(_course(course).directory, name, "", notebook, how.value, on)
+        work = job.work(Conditions.here(name))
+        report = warm.ask(work) or _graded_here(work, say)
     if as_json:
         print(report.to_json(), end="")
     else:
@@ -161,16 +171,37 @@ def check(
 
 
 @app.command()
+def warm(
+    assignment: Annotated[
+        str | None, typer.Argument(help="Default: the first one.", show_default=False)
+    ] = None,
+    isolation: IsolationOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Keep a grader at hand for `check`, which then answers at once; Ctrl-C ends it."""
+    from autograder import warm as at_hand
+    from autograder.assignment import known
+
+    name = assignment or known()[0]
+    how, on = isolation or Isolation.bubblewrap, device or Device.cpu
+    with suppress(KeyboardInterrupt):
+        at_hand.keep(name, how.value, on.value, lambda doing: print(doing, file=sys.stderr))
+
+
+@app.command()
 def grade(
     assignment: AssignmentArgument,
     course: CourseOption = COURSE,
     jobs: JobsOption = None,
+    cluster: ClusterOption = None,
     isolation: IsolationOption = None,
     device: DeviceOption = None,
-    as_json: JsonOption = False,
+    as_json: JsonLinesOption = False,
 ) -> None:
     """Grade everything submitted; marks go to nbgrader's gradebook, feedback to pages."""
-    with _progress(f"grading {assignment}") as advance:
+    from autograder.progress import Watch
+
+    with Watch(assignment, as_json=as_json) as watch:
         from autograder.gradebook import grade_class
 
         graded = grade_class(
@@ -179,14 +210,11 @@ def grade(
             isolation=isolation,
             device=device,
             jobs=jobs,
-            progress=advance,
+            cluster=cluster,
+            progress=watch,
         )
-    if as_json:
-        _print_json(_class_data(graded))
-    else:
+    if not as_json:
         _print_class(graded, _course(course))
-    for student, reason in graded.failures.items():
-        print(f"autograder: {student}: not graded: {reason}", file=sys.stderr)
     if graded.failures:
         raise typer.Exit(1)
 
@@ -214,10 +242,11 @@ def demo(jobs: JobsOption = None, isolation: IsolationOption = None) -> None:
         from autograder.class_report import write
         from autograder.demo import ASSIGNMENT, prepare
         from autograder.gradebook import grade_class
+        from autograder.progress import Watch
 
         course, stories = prepare()
-    with _progress(f"grading {ASSIGNMENT}") as advance:
-        graded = grade_class(ASSIGNMENT, course, isolation=isolation, jobs=jobs, progress=advance)
+    with Watch(ASSIGNMENT) as watch:
+        graded = grade_class(ASSIGNMENT, course, isolation=isolation, jobs=jobs, progress=watch)
     with _doing("writing the class report"):
         files = write(ASSIGNMENT, course)
     _print_demo(graded, stories, course, files)
@@ -244,20 +273,21 @@ def _assignment_of(notebook: Path) -> str:
     return named or notebook.stem
 
 
-def _print_json(data: Any) -> None:
-    print(json.dumps(data, indent=2, ensure_ascii=False))
+def _graded_here(work: "Work", say: Callable[[str], None]) -> "Report":
+    """Grade in this process, which has yet to import what takes seconds."""
+    say("importing torch (`autograder warm` keeps a grader at hand that has)")
+    from autograder.assignment import Assignment
+    from autograder.grading import grade_notebook
 
-
-def _class_data(graded: "GradedClass") -> dict[str, Any]:
-    from dataclasses import asdict
-
-    automatic = {
-        result.student: {"automatic": result.report.score, "max_automatic": result.report.max_score}
-        for result in graded.results
-        if result.report is not None
-    }
-    students = [asdict(mark) | automatic.get(mark.student, {}) for mark in graded.marks]
-    return {"assignment": graded.assignment, "students": students, "failures": graded.failures}
+    say("starting the sandbox")
+    return grade_notebook(
+        Path(work.path),
+        Assignment.load(work.assignment),
+        secret=work.secret,
+        isolation=work.isolation,
+        device=work.device,
+        say=say,
+    )
 
 
 STYLES = {"correct": "green", "partial": "yellow", "unanswered": "dim", "manual": "blue"}
@@ -292,7 +322,7 @@ def _print_class(graded: "GradedClass", course: "Course") -> None:
     """The marks of a class as a table, and where everything lies."""
     from rich.text import Text
 
-    from autograder.gradebook import gradebook_name
+    from autograder.marks import gradebook_name
     from autograder.pages import points
 
     table = _table("student", "mark", "of", "by hand")
@@ -358,18 +388,3 @@ def _doing(what: str) -> Iterator[Callable[[str], None]]:
         if not console.is_terminal:
             print(what, file=sys.stderr)
         yield status.update
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[str, int], None]]:
-    """A bar on stderr that is advanced with each student who is done and the number of all."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=_console(stderr=True)) as bar:
-        task = bar.add_task(what, total=None)
-
-        def advance(student: str, total: int) -> None:
-            bar.update(task, total=total, advance=1)
-
-        yield advance

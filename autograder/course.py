@@ -6,9 +6,14 @@ import os
 import secrets
 import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autograder.errors import CourseError
+
+if TYPE_CHECKING:
+    from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
@@ -58,10 +63,21 @@ def write_atomically(path: Path, content: str | bytes, mode: int = 0o644) -> Non
             file.write(data)
         Path(temporary).chmod(mode)
         Path(temporary).replace(path)
-    except OSError as error:
+    except BaseException as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise CourseError(f"{path}: cannot be written: {reason(error)}") from error
+        if isinstance(error, OSError):
+            raise CourseError(f"{path}: cannot be written: {reason(error)}") from error
+        raise
+
+
+def version(file: Path) -> tuple[int, int, int] | None:
+    """What is another once the file has been written to; None where there is no such file."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def site_url() -> str:
@@ -69,15 +85,18 @@ def site_url() -> str:
 
     The address has no slash at its end; pages lie at ADDRESS/book/... and ADDRESS/exercises/...
     """
+    config = ROOT / "_config.yml"
+    return _base_url(config, version(config)) or (BUILD / "html").as_uri()
+
+
+@lru_cache(maxsize=4)
+def _base_url(config: Path, version: tuple[int, int, int] | None) -> str:
+    """What this version of the book's configuration says, "" if nothing."""
     import yaml
 
-    config = ROOT / "_config.yml"
-    if config.is_file():
-        settings = yaml.safe_load(config.read_text()) or {}
-        base = (settings.get("html") or {}).get("baseurl")
-        if base:
-            return str(base).rstrip("/")
-    return (BUILD / "html").as_uri()
+    settings = yaml.safe_load(config.read_text()) if version else None
+    base = ((settings or {}).get("html") or {}).get("baseurl")
+    return str(base or "").rstrip("/")
 
 
 @dataclass(frozen=True)
@@ -138,18 +157,24 @@ class Course:
     @property
     def gradebook_url(self) -> str:
         """The gradebook's database: as nbgrader is configured, else SQLite in the course folder."""
+        url = self.configuration().CourseDirectory.get("db_url")
+        return str(url or f"sqlite:///{self.directory / 'gradebook.db'}")
+
+    def configuration(self) -> "Config":
+        """The configuration with which nbgrader's own commands run in the course folder.
+
+        A folder without a file of its own has the project's. Raises CourseError when the file
+        cannot be loaded.
+        """
         from traitlets.config.loader import PyFileConfigLoader
 
-        config = self.config if self.config.is_file() else ROOT / "nbgrader_config.py"
-        if config.is_file():
-            try:
-                settings = PyFileConfigLoader(config.name, path=str(config.parent)).load_config()
-            except (Exception, SystemExit) as error:
-                raise CourseError(f"{config}: cannot be loaded ({error})") from error
-            url = settings.get("CourseDirectory", {}).get("db_url")
-            if url:
-                return str(url)
-        return f"sqlite:///{self.directory / 'gradebook.db'}"
+        file = self.config if self.config.is_file() else ROOT / "nbgrader_config.py"
+        try:
+            config = PyFileConfigLoader(file.name, path=str(file.parent)).load_config()
+        except (Exception, SystemExit) as error:
+            raise CourseError(f"{file}: cannot be loaded ({error})") from error
+        config.CourseDirectory.root = str(self.directory)
+        return config
 
     @property
     def secret(self) -> bytes:

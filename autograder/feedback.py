@@ -16,7 +16,8 @@ from traitlets import default
 
 from autograder import pages
 from autograder.errors import CourseError
-from autograder.report import Report, TaskResult
+from autograder.marks import Entry
+from autograder.report import DECIMALS, Report, TaskResult
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,33 @@ class FeedbackExporter(Exporter):
 def page(report: Report, marks: list[Mark], totals: Mapping[str, Any]) -> str:
     """The page; totals: student, score, max_score and late_penalty as the gradebook has them."""
     told = [mark for mark in marks if mark.has_more_to_say]
-    return pages.render("feedback.html.j2", report=report, marks=marks, told=told, totals=totals)
+    rounded = {
+        name: round(value, DECIMALS) if isinstance(value, float) else value
+        for name, value in totals.items()
+    }
+    return pages.render("feedback.html.j2", report=report, marks=marks, told=told, totals=rounded)
+
+
+def page_of(report: Report, entry: Entry, answers: Mapping[str, str]) -> str:
+    """The page of a student whose entry in the gradebook is this; `answers` are written ones."""
+    marks = [
+        Mark(
+            result=task,
+            score=grade.score,
+            waits=grade.waits,
+            comment=grade.comment if task.name in answers else None,
+            answer=answers.get(task.name),
+        )
+        for task in report.tasks
+        if (grade := entry.tasks.get(task.name)) is not None
+    ]
+    totals = {
+        "student": entry.student,
+        "score": entry.score - entry.late_penalty,
+        "max_score": entry.max_score,
+        "late_penalty": entry.late_penalty,
+    }
+    return page(report, marks, totals)
 
 
 def _marks(nb: NotebookNode, report: Report) -> list[Mark]:

@@ -4,56 +4,57 @@ A run can be ended at any moment and started again: what is graded is not graded
 the gradebook does not hold is written to it.
 """
 
-import glob
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
-import nbformat
-from nbgrader.api import Gradebook, MissingEntry
-from nbgrader.converters import Autograde, BaseConverter, GenerateFeedback
-from nbgrader.coursedir import CourseDirectory
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
-from traitlets.config import Config
+from filelock import FileLock, Timeout
 
 from autograder import results
-from autograder.assignment import Assignment
-from autograder.converting import SystemTroubleError, configuration, run
+from autograder.assignment import Assignment, sheet_path
+from autograder.converting import SystemTroubleError
 from autograder.course import Course
 from autograder.errors import CourseError
-from autograder.preprocessor import timestamp
 from autograder.results import Job, Result
+from autograder.stopping import StoppedError, until_stopped
 
-AutomaticScores = dict[str, float | None]
+if TYPE_CHECKING:
+    from autograder.marks import Mark
+    from autograder.writer import Writer
 
 
 @dataclass(frozen=True)
-class Mark:
-    """A student's mark as the gradebook has it, in points.
+class Outcome:
+    """What grading one submission came to.
 
-    `score` counts what people graded and takes `late_penalty` off; `waiting` counts the answers
-    that a person has yet to grade.
+    status: `graded` and entered by this run, `stored` by an earlier one, or `failed`; reason: why
+    it failed. mark: the mark in the gradebook; automatic, max_automatic: the checks' points.
     """
 
     student: str
-    score: float
-    max_score: float
-    late_penalty: float
-    waiting: int
+    status: Literal["graded", "stored", "failed"]
+    mark: "Mark | None" = None
+    automatic: float | None = None
+    max_automatic: float | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
 class GradedClass:
-    """What grading a class came to; `failures` says by student why there is no mark."""
+    """What grading a class came to, and the marks that the gradebook then holds, by student."""
 
     assignment: str
-    results: list[Result] = field(default_factory=list)
-    failures: dict[str, str] = field(default_factory=dict)
-    marks: list[Mark] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    marks: "list[Mark]" = field(default_factory=list)
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Why there is no mark, by student."""
+        failed = {outcome.student: outcome.reason for outcome in self.outcomes if outcome.reason}
+        return dict(sorted(failed.items()))
 
 
 def grade_class(
@@ -63,40 +64,47 @@ def grade_class(
     isolation: str | None = None,
     device: str | None = None,
     jobs: int | None = None,
-    progress: Callable[[str, int], None] | None = None,
+    cluster: str | None = None,
+    progress: Callable[[Outcome, int], None] | None = None,
 ) -> GradedClass:
     """Grade every submission, write gradebook and feedback pages, and return the marks.
 
     isolation, device: None stands for what the course folder's configuration says.
     jobs: processes that grade; None stands for one a processor core.
-    progress: called with each student who is done and the number of submissions.
+    cluster: address of a Dask scheduler whose workers grade in their place.
+    progress: called with each outcome, in the order in which they come, and the number of
+    submissions.
 
     Raises CourseError where nothing can be graded: unknown assignment, no submission, a folder
-    that cannot be written, no sandbox. What stands against a single submission is a failure of
-    the class that is returned.
+    that cannot be written, no sandbox; StoppedError after Ctrl-C or SIGTERM. What stands against
+    a single submission is its outcome.
     """
-    Assignment.load(assignment)
-    folders = submissions(course, assignment)
-    _require_writable(course)
-    course.ensure()
-    config = configuration(course)
-    config.RunChecks.isolation = isolation or config.RunChecks.get("isolation", "bubblewrap")
-    config.RunChecks.device = device or config.RunChecks.get("device", "cpu")
-    todo = [_job(course, assignment, config, folder) for folder in folders]
-    recorded = _recorded(course, assignment)
-    graded = GradedClass(assignment)
-    for result in results.graded(todo, jobs or os.cpu_count() or 1):
-        graded.results.append(result)
-        try:
-            _enter(course, config, assignment, result, recorded.get(result.student, {}))
-        except SystemTroubleError:
-            raise
-        except CourseError as error:
-            graded.failures[result.student] = str(error)
-        if progress is not None:
-            progress(result.student, len(todo))
-    _raise_if_common(graded)
-    graded.marks.extend(marks(course, assignment))
+    sheet_path(assignment)
+    todo = _jobs(assignment, course, isolation, device)
+    slots = jobs or os.cpu_count() or 1
+    with (
+        _alone(course),
+        results.grading(todo, slots, cluster) as found,
+        until_stopped(found) as done,
+    ):
+        # nbgrader takes a second to import: time in which the processes that grade start.
+        from autograder.marks import marks_in, opened
+        from autograder.writer import Writer
+
+        Assignment.load(assignment)
+        graded = GradedClass(assignment)
+        with opened(course, assignment) as gradebook:
+            writer = Writer(course, assignment, course.configuration(), gradebook)
+            try:
+                for result in done:
+                    outcome = _entered(writer, result)
+                    graded.outcomes.append(outcome)
+                    if progress is not None:
+                        progress(outcome, len(todo))
+            except KeyboardInterrupt:
+                raise _stopped(graded, len(todo)) from None
+            _raise_if_common(graded)
+            graded.marks.extend(marks_in(gradebook, assignment))
     return graded
 
 
@@ -113,47 +121,40 @@ def submissions(course: Course, assignment: str) -> list[Path]:
     return folders
 
 
-def marks(course: Course, assignment: str) -> list[Mark]:
-    """The marks in the gradebook, by student; raises CourseError when it does not know them."""
-    with opened(course, assignment) as gradebook:
-        found = [_mark(entry) for entry in gradebook.assignment_submissions(assignment)]
-    return sorted(found, key=lambda mark: mark.student)
-
-
-def gradebook_name(course: Course) -> str:
-    """The gradebook's address, without its password."""
-    return make_url(course.gradebook_url).render_as_string(hide_password=True)
+def _jobs(assignment: str, course: Course, isolation: str | None, device: str | None) -> list[Job]:
+    """What there is to grade, in a course folder that can be written."""
+    folders = submissions(course, assignment)
+    _require_writable(course)
+    course.ensure()
+    config = course.configuration()
+    excluded = config.CourseDirectory.get("student_id_exclude", "").split(",")
+    return [
+        Job(
+            course=course.directory,
+            assignment=assignment,
+            student=folder.parent.name,
+            notebook=folder / f"{assignment}.ipynb",
+            isolation=isolation or config.RunChecks.get("isolation", "bubblewrap"),
+            device=device or config.RunChecks.get("device", "cpu"),
+        )
+        for folder in folders
+        if folder.parent.name not in excluded
+    ]
 
 
 @contextmanager
-def opened(course: Course, assignment: str) -> Iterator[Gradebook]:
-    """nbgrader's gradebook of the course, which must know the assignment.
-
-    Raises CourseError that names the gradebook (without its password).
-    """
-    name = gradebook_name(course)
+def _alone(course: Course) -> Iterator[None]:
+    """Refuse to write where another run does: what it has half done would be taken for lost."""
+    lock = FileLock(course.directory / ".grading.lock", timeout=0)
     try:
-        with Gradebook(course.gradebook_url) as gradebook:
-            gradebook.find_assignment(assignment)
-            yield gradebook
-    except MissingEntry:
-        command = f"`autograder build {assignment} --course {course.directory}`"
-        raise CourseError(f"{name}: no assignment {assignment!r} in it; run {command}") from None
-    except SQLAlchemyError as error:
-        words = str(error).partition("\n")[0]
-        message = f"{name}: the gradebook cannot be used: {words}"
-        raise SystemTroubleError(f"{message}; mend it or restore it from a backup") from error
-
-
-def _job(course: Course, assignment: str, config: Config, folder: Path) -> Job:
-    return Job(
-        course=course.directory,
-        assignment=assignment,
-        student=folder.parent.name,
-        notebook=folder / f"{assignment}.ipynb",
-        isolation=config.RunChecks.isolation,
-        device=config.RunChecks.device,
-    )
+        lock.acquire()
+    except Timeout:
+        message = "another `autograder grade` works in this folder; wait until it is done"
+        raise CourseError(f"{course.directory}: {message}") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _require_writable(course: Course) -> None:
@@ -163,74 +164,33 @@ def _require_writable(course: Course) -> None:
             raise CourseError(f"{folder}: cannot be written; make the folder writable")
 
 
-def _mark(entry: Any) -> Mark:
-    """entry: nbgrader's SubmittedAssignment."""
-    grades = [grade for notebook in entry.notebooks for grade in notebook.grades]
-    waiting = sum(grade.auto_score is None and grade.manual_score is None for grade in grades)
-    return Mark(
-        student=entry.student.id,
-        score=max(0.0, entry.score - entry.late_submission_penalty),
-        max_score=entry.max_score,
-        late_penalty=entry.late_submission_penalty,
-        waiting=waiting,
-    )
-
-
-def _recorded(course: Course, assignment: str) -> dict[str, AutomaticScores]:
-    """The automatic scores in the gradebook, by student and task."""
-    with opened(course, assignment) as gradebook:
-        return {
-            entry.student.id: {
-                grade.name: grade.auto_score
-                for notebook in entry.notebooks
-                for grade in notebook.grades
-            }
-            for entry in gradebook.assignment_submissions(assignment)
-        }
-
-
-def _enter(
-    course: Course, config: Config, assignment: str, result: Result, recorded: AutomaticScores
-) -> None:
-    """Write one result to the gradebook unless it is there, and the feedback page."""
-    if result.report is None:
-        raise CourseError(result.error)
-    if not _is_entered(course, assignment, result, recorded):
-        _convert(Autograde, course, config, assignment, result.student)
-    _convert(GenerateFeedback, course, config, assignment, result.student)
-
-
-def _is_entered(course: Course, assignment: str, result: Result, recorded: AutomaticScores) -> bool:
-    """Whether the graded copy and the gradebook hold this very result."""
-    notebook = course.autograded / result.student / assignment / f"{assignment}.ipynb"
+def _entered(writer: "Writer", result: Result) -> Outcome:
     try:
-        entered = nbformat.read(notebook, as_version=4).metadata.get("course", {})
-    except (OSError, ValueError, nbformat.reader.NotJSONError):
-        return False
-    assert result.report is not None
-    automatic = [task for task in result.report.tasks if task.status != "manual"]
-    submitted = course.submitted / result.student / assignment
-    return (
-        entered.get("key") == result.key
-        and entered.get("timestamp") == timestamp(submitted)
-        and all(recorded.get(task.name) == task.score for task in automatic)
+        entry, before = writer.enter(result)
+    except SystemTroubleError:
+        raise
+    except CourseError as error:
+        return Outcome(result.student, "failed", reason=str(error))
+    report = result.report
+    return Outcome(
+        student=result.student,
+        status="stored" if before else "graded",
+        mark=entry.mark,
+        automatic=report.score if report else None,
+        max_automatic=report.max_score if report else None,
     )
 
 
-def _convert(
-    converter: type[BaseConverter], course: Course, config: Config, assignment: str, student: str
-) -> None:
-    """What `nbgrader autograde` or `generate_feedback` does for one student."""
-    coursedir = CourseDirectory(config=config)
-    coursedir.assignment_id = assignment
-    # nbgrader takes the student for a file pattern.
-    coursedir.student_id = glob.escape(student)
-    what = str(course.submitted / student / assignment)
-    run(converter(coursedir=coursedir, config=config, force=True), what)
+def _stopped(graded: GradedClass, submissions: int) -> StoppedError:
+    entered = len(graded.outcomes) - len(graded.failures)
+    return StoppedError(
+        f"stopped: {entered} of {submissions} submissions are graded and in the gradebook; "
+        "run the same command again to go on"
+    )
 
 
 def _raise_if_common(graded: GradedClass) -> None:
     """One error that stands against every submission is not about the submissions."""
     reasons = set(graded.failures.values())
-    if len(reasons) == 1 and len(graded.failures) == len(graded.results) > 1:
+    if len(reasons) == 1 and len(graded.failures) == len(graded.outcomes) > 1:
         raise CourseError(reasons.pop())

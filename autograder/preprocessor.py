@@ -10,14 +10,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from nbformat import NotebookNode
-from nbformat.v4 import (
-    new_code_cell,
-    new_markdown_cell,
-    new_notebook,
-    new_output,
-    new_raw_cell,
-)
+from nbformat import NotebookNode, from_dict
+from nbformat.v4 import new_notebook
 from nbgrader.api import Gradebook, SourceCell
 from nbgrader.preprocessors import NbGraderPreprocessor
 from nbgrader.utils import is_grade, is_solution
@@ -28,7 +22,7 @@ from autograder.assignment import Assignment
 from autograder.errors import CourseError
 from autograder.report import Report, TaskResult
 
-NEW_CELL = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}
+CELL_TYPES = ("code", "markdown", "raw")
 PICTURES = ("image/png", "image/jpeg", "image/gif")
 LOST = "*(This cell is not in the submission. The answer may stand in another cell.)*"
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
@@ -74,8 +68,8 @@ class RunChecks(NbGraderPreprocessor):
         self, nb: NotebookNode, resources: dict[str, Any]
     ) -> tuple[NotebookNode, dict[str, Any]]:
         job = self._job(resources["nbgrader"])
-        results.refuse_links(job.notebook.parent)
-        result = _grader.result(job)
+        # A converter of `autograder grade` brings the result along.
+        result = getattr(self.parent.parent, "result", None) or _grader.result(job)
         if result.report is None:
             raise CourseError(result.error)
         for cell in nb.cells:
@@ -108,10 +102,11 @@ class RunChecks(NbGraderPreprocessor):
 def restored(nb: NotebookNode, masters: dict[str, NotebookNode]) -> NotebookNode:
     """The notebook with the graded cells of `masters`, in whose order lost ones come back."""
     chosen = {name: _choose(nb.cells, name, master) for name, master in masters.items()}
-    cells = []
-    for number, cell in enumerate(nb.cells):
-        name = next((name for name, index in chosen.items() if index == number), None)
-        cells.append(_plain(number, cell) if name is None else _graded(cell, masters[name]))
+    name_of = {number: name for name, number in chosen.items() if number is not None}
+    cells = [
+        _graded(cell, masters[name_of[number]]) if number in name_of else _plain(number, cell)
+        for number, cell in enumerate(nb.cells)
+    ]
     position = 0
     for name, master in masters.items():
         if chosen[name] is None:
@@ -143,8 +138,17 @@ def _grade_id(cell: NotebookNode) -> Any:
 
 def _plain(number: int, cell: NotebookNode) -> NotebookNode:
     """A cell that is not graded: its source, and the pictures pasted into it."""
-    new_cell = NEW_CELL.get(cell.cell_type, new_raw_cell)
-    return new_cell(cell.source, id=f"cell-{number}", **_pictures(cell))
+    kind = cell.cell_type if cell.cell_type in CELL_TYPES else "raw"
+    return _cell(kind, f"cell-{number}", cell.source, {}, **_pictures(cell))
+
+
+def _cell(kind: str, name: str, source: str, metadata: dict[str, Any], **more: Any) -> NotebookNode:
+    """A cell without outputs.
+
+    The functions of nbformat that make one also validate it; here, the notebook will be validated.
+    """
+    parts = {"cell_type": kind, "id": name, "metadata": metadata, "source": source} | more
+    return from_dict(parts | ({"execution_count": None, "outputs": []} if kind == "code" else {}))
 
 
 def _graded(cell: NotebookNode, master: NotebookNode) -> NotebookNode:
@@ -190,8 +194,7 @@ def _master(number: int, cell: SourceCell, points: float, written: bool) -> Note
         "points": points,
         "checksum": cell.checksum,
     }
-    new_cell = NEW_CELL[cell.cell_type]
-    return new_cell(cell.source, id=f"graded-{number}", metadata={"nbgrader": metadata})
+    return _cell(cell.cell_type, f"graded-{number}", cell.source, {"nbgrader": metadata})
 
 
 def _outputs(cell: NotebookNode, report: Report) -> list[NotebookNode]:
@@ -205,10 +208,18 @@ def _outputs(cell: NotebookNode, report: Report) -> list[NotebookNode]:
             f"run `autograder build {report.assignment}` again"
         )
     words = {"text/html": pages.render("cell.html.j2", task=task), "text/plain": _words(task)}
-    return [
-        new_output("display_data", data=words),
-        new_output("execute_result", data={"text/plain": json.dumps(task.score)}),
-    ]
+    number = {"text/plain": json.dumps(task.score)}
+    return from_dict(
+        [
+            {"output_type": "display_data", "data": words, "metadata": {}},
+            {
+                "output_type": "execute_result",
+                "data": number,
+                "metadata": {},
+                "execution_count": None,
+            },
+        ]
+    )
 
 
 def _words(task: TaskResult) -> str:

@@ -2,7 +2,7 @@
 
 `bubblewrap` is the boundary: no network, an own process space, a read-only Python environment, an
 empty home, a size-limited scratch space, and no sight of anything else. `process` is the explicit,
-weaker choice for systems without it: the same limits, no boundary.
+weaker choice for systems without it: no boundary, and limits on time, memory and files alone.
 """
 
 import os
@@ -24,6 +24,8 @@ PROGRAM = (sys.executable, "-P", "-m", "worker")
 @dataclass(frozen=True)
 class Limits:
     """What one notebook may use; times in seconds, sizes in bytes.
+
+    All but `notebook_wall` begin anew where a notebook has to be run again.
 
     A call is one request: a statement of a cell, or a call of a task's function. Limits count
     processor time; the wall-clock limit is there for code that waits.

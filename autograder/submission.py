@@ -17,10 +17,11 @@ MAX_BYTES = 64 * 2**20
 MAX_SOURCE = 2**20
 MAX_MAGIC_SOURCE = 50_000
 MAX_MAGICS = 200
+MAX_ROUNDS = 50
 TIMING_MAGICS = ("time", "timeit", "capture", "prun")
 # A line magic, a shell command or a question for help; what `%time` measures is kept.
 MAGIC = re.compile(
-    r"(?P<indent>[ \t]*)(?:"
+    r"(?P<indent>[ \t]*+)(?:"  # possessive: many blanks are looked at once
     r"(?P<target>[\w.,\[\] ]+=[ \t]*)?(?:%time[ \t]+(?P<timed>.+)|[%!].*)"
     r"|\?{1,2}\S.*|[^#]*\S\?{1,2}[ \t]*(?:\#.*)?)"
 )
@@ -57,16 +58,24 @@ class Submission:
         return cls(path, assignment if isinstance(assignment, str) else None, cells)
 
     def graded_cells(self, tasks: Sequence[str]) -> list[CodeCell]:
-        """The cells to run: all but those tagged `no-grade` that no graded cell needs."""
-        trees = [syntax.parsed(cell.source) for cell in self.cells]
-        binds = [set().union(*map(syntax.bound_names, tree)) for tree in trees]
+        """The cells to run: all but those tagged `no-grade` that no graded cell needs.
+
+        Where each of very many such cells needs the next one, all run.
+        """
         kept = {number for number, cell in enumerate(self.cells) if "no-grade" not in cell.tags}
-        while True:
-            wanted = syntax.wanted_names([trees[number] for number in sorted(kept)]).union(tasks)
-            grown = {number for number, names in enumerate(binds) if names & wanted} - kept
+        if len(kept) == len(self.cells):
+            return list(self.cells)
+        trees = [syntax.parsed(cell.source) for cell in self.cells]
+        names = [[syntax.Names.of(statement) for statement in tree] for tree in trees]
+        binds = [set().union(*(own.bound for own in cell)) for cell in names]
+        for _ in range(MAX_ROUNDS):
+            run = [own for number in sorted(kept) for own in names[number]]
+            wanted = syntax.wanted_names(run).union(tasks)
+            grown = {number for number, bound in enumerate(binds) if bound & wanted} - kept
             if not grown:
                 return [self.cells[number] for number in sorted(kept)]
             kept |= grown
+        return list(self.cells)
 
 
 def _content(path: Path) -> Any:
@@ -116,7 +125,7 @@ def _notebook(path: Path, content: Any) -> dict[str, Any]:
         raise CourseError(f"{path}: JSON, but not a notebook; submit the .ipynb file")
     if not isinstance(content["nbformat"], int) or content["nbformat"] < 4:
         raise CourseError(
-            f"{path}: nbformat {content['nbformat']!s:.9}, older than 4; {SAVE_AGAIN}"
+            f"{path}: nbformat {content['nbformat']!r:.9}, older than 4; {SAVE_AGAIN}"
         )
     metadata = content.setdefault("metadata", {})
     cells = content.get("cells")

@@ -4,13 +4,14 @@ import ast
 import symtable
 import warnings
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 Cell = list[ast.stmt]
 
 MAX_DEPTH = 250
+MAX_PATH = 200
 
 
 def parsed(source: str) -> Cell:
@@ -72,24 +73,38 @@ def imported_modules(source: str) -> set[str]:
     return modules
 
 
-def wanted_names(cells: Sequence[Cell]) -> set[str]:
-    """The names that cells read and do not bind themselves, or bind only later.
+@dataclass(frozen=True)
+class Names:
+    """The notebook's names that a statement binds, reads at once, and reads in its functions."""
+
+    bound: set[str]
+    now: set[str]
+    later: set[str]
+
+    @classmethod
+    def of(cls, statement: ast.stmt) -> "Names":
+        """The names of a top-level statement."""
+        now, later = _read_names(statement)
+        bound = bound_names(statement)
+        if isinstance(statement, ast.AugAssign):
+            now |= bound
+        elif not isinstance(statement, ast.Assign):
+            now -= bound
+        return cls(bound, now, later)
+
+
+def wanted_names(statements: Iterable[Names]) -> set[str]:
+    """The names that statements read and do not bind themselves, or bind only later.
 
     What a function reads is looked for when it is called: after all cells.
     """
     wanted: set[str] = set()
     later: set[str] = set()
     bound: set[str] = set()
-    for statement in (statement for cell in cells for statement in cell):
-        now, deferred = _read_names(statement)
-        own = bound_names(statement)
-        if isinstance(statement, ast.AugAssign):
-            now |= own
-        elif not isinstance(statement, ast.Assign):
-            now -= own
-        wanted |= now - bound
-        later |= deferred
-        bound |= own
+    for names in statements:
+        wanted |= names.now - bound
+        later |= names.later
+        bound |= names.bound
     return wanted | (later - bound)
 
 
@@ -199,17 +214,15 @@ def forbidden_uses(cells: Sequence[Cell], task: str, forbidden: Sequence[str]) -
     reader = _Reader(known.scope)
     helpers = {**known.helpers, task: known.definitions.get(task, [])}
     pending, seen = {task}, set[str]()
+    read: set[ast.AST] = set()
     while pending:
         seen |= pending
-        for part in [part for name in pending for part in helpers.get(name, [])]:
+        for part in {part for name in pending for part in helpers.get(name, [])} - read:
             if not isinstance(part, ast.stmt) or not is_stub(part):
                 reader.read(part)
+            read.add(part)
         pending = reader.names - seen
-    return sorted(
-        name
-        for name in forbidden
-        if any(use == name or use.startswith(f"{name}.") for use in reader.uses)
-    )
+    return sorted(name for name in forbidden if reader.has_used(name))
 
 
 def _helpers(statements: Sequence[ast.stmt]) -> dict[str, list[ast.AST]]:
@@ -242,18 +255,19 @@ def _computed(value: ast.expr) -> bool:
 class _Scope:
     """What names stand for: `paths` holds dotted library paths, None for the notebook's own.
 
-    `stars` are modules of which every name was imported, `attributes` those of the notebook's own
-    classes.
+    Paths are cut at `MAX_PATH` characters: of aliases of aliases they could become as long as one
+    likes. `stars` are modules of which every name was imported, `attributes` those of the
+    notebook's own classes.
     """
 
     paths: ChainMap[str, str | None] = field(default_factory=ChainMap)
-    stars: list[str] = field(default_factory=list)
+    stars: set[str] = field(default_factory=set)
     attributes: set[str] = field(default_factory=set)
 
     def bind(self, name: str, path: str | None, always: bool = True) -> None:
         """Let a name stand for a path; one that is not certain replaces no library path."""
         if path is not None or always or self.paths.maps[0].get(name) is None:
-            self.paths[name] = path
+            self.paths[name] = path and path[:MAX_PATH]
 
     def learn(self, statement: ast.AST, always: bool) -> None:
         """Take note of what one statement binds, without what stands in functions below it."""
@@ -264,7 +278,7 @@ class _Scope:
         elif isinstance(statement, ast.ImportFrom):
             for alias in statement.names:
                 if alias.name == "*":
-                    self.stars.append(statement.module or "")
+                    self.stars.add(statement.module or "")
                 else:
                     self.bind(alias.asname or alias.name, f"{statement.module}.{alias.name}")
         elif isinstance(statement, _DEFINITIONS):
@@ -346,12 +360,26 @@ _ANNOTATIONS = ("annotation", "returns")
 
 
 class _Reader:
-    """Collects what code uses: `uses` are library paths, `names` are the notebook's own."""
+    """Collects what code uses: `uses` are library paths, `names` are the notebook's own.
+
+    `unbound` are those of `names` that nothing in the notebook binds but, perhaps, `import *`.
+    """
 
     def __init__(self, notebook: _Scope) -> None:
         self.uses: set[str] = set()
         self.names: set[str] = set()
+        self.unbound: set[str] = set()
         self._notebook = notebook
+
+    def has_used(self, name: str) -> bool:
+        """Whether it is the library path `name`, or one below it, that something stands for."""
+        below = f"{name}."
+        module, _, last = name.rpartition(".")
+        return (
+            any(use == name or use.startswith(below) for use in self.uses)
+            or (module in self._notebook.stars and last in self.unbound)
+            or (bool(self.unbound) and any(f"{s}.".startswith(below) for s in self._notebook.stars))
+        )
 
     def read(self, node: ast.AST, scope: _Scope | None = None) -> None:
         """Follow a node and everything below it; `scope` says what its names stand for."""
@@ -368,7 +396,7 @@ class _Reader:
     def _take(self, node: ast.AST, scope: _Scope) -> None:
         attribute = _attribute(node)
         if isinstance(node, ast.ImportFrom):
-            self.uses.update(f"{node.module}.{alias.name}" for alias in node.names)
+            self.uses.update(f"{node.module}.{alias.name}"[:MAX_PATH] for alias in node.names)
         elif isinstance(node, ast.Name):
             *local, notebook = scope.paths.maps
             if path := scope.paths.get(node.id):
@@ -376,7 +404,7 @@ class _Reader:
             elif not any(node.id in names for names in local):
                 self.names.add(node.id)
                 if node.id not in notebook:
-                    self.uses.update(f"{module}.{node.id}" for module in scope.stars)
+                    self.unbound.add(node.id)
         elif attribute and not (_is_self(node) and attribute in scope.attributes):
             self.uses.add(_path(node, scope) or f"torch.Tensor.{attribute}")
 
@@ -391,7 +419,7 @@ def _path(node: ast.AST | None, scope: _Scope) -> str | None:
     elif isinstance(node, ast.Call) and node.args:
         base = _path(node.args[0], scope)
     attribute = _attribute(node)
-    return f"{base}.{attribute}" if base and attribute else None
+    return f"{base}.{attribute}"[:MAX_PATH] if base and attribute else None
 
 
 def _attribute(node: ast.AST | None) -> str | None:

@@ -204,7 +204,10 @@ class Worker:
         spent, memory = self._usage()
         if budget.cpu_from is None:
             budget.cpu_from = spent
-        if spent > min(budget.cpu_from + budget.cpu, self._limits.notebook_cpu):
+        if spent > self._limits.notebook_cpu:
+            used_up = f"the {self._limits.notebook_cpu:g} seconds of processor time that it has"
+            raise self._stopped("timeout", f"the notebook used up {used_up}")
+        if spent > budget.cpu_from + budget.cpu:
             reason = f"the answer used more than {budget.cpu:g} seconds of processor time"
             raise self._stopped("timeout", reason)
         if memory > self._limits.memory:

@@ -5,6 +5,7 @@ import datetime
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,12 @@ FOLDER = Path(__file__).resolve().parents[1] / "book" / "results"
 
 
 def write_results(
-    name: str, command: str, seeds: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]
+    name: str,
+    command: str,
+    seeds: str,
+    columns: Sequence[str],
+    rows: Iterable[Mapping[str, Any]],
+    packages: Sequence[str] = (),
 ) -> Path:
     """Write `book/results/NAME.csv`: provenance in lines that begin with #, then the table.
 
@@ -26,9 +32,11 @@ def write_results(
         seeds: which seeds were used, in words.
         columns: the columns in order.
         rows: a value for each column.
+        packages: further packages on whose versions the measurement depends.
     """
     versions = f"python {platform.python_version()}, torch {torch.__version__}"
     versions += f", numpy {np.__version__}, scikit-learn {sklearn.__version__}"
+    versions += "".join(f", {package} {version(package)}" for package in packages)
     provenance = {
         "command": command,
         "seeds": seeds,

@@ -13,7 +13,8 @@ import pytest
 from nbformat import NotebookNode
 
 from autograder.course import Course
-from autograder.gradebook import grade_class, marks
+from autograder.gradebook import grade_class
+from autograder.marks import marks
 from tests.conftest import ASSIGNMENT, FEW, Answer, ClassOfStudents, submit
 
 Change = Callable[[dict[str, Any]], object]

@@ -11,7 +11,7 @@ import pytest
 from autograder import class_report
 from autograder.class_report import ClassReport, summary
 from autograder.course import Course
-from autograder.gradebook import Mark
+from autograder.marks import Mark
 from autograder.report import Failure, Report, TaskResult
 from autograder.results import Result
 from tests.conftest import ASSIGNMENT, Answer, ClassOfStudents, submit

@@ -10,15 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
-import psutil
 import pytest
 
 from autograder import results
 from autograder.course import Course
 from autograder.errors import CourseError
-from autograder.gradebook import grade_class, marks
+from autograder.gradebook import Outcome, grade_class
+from autograder.marks import marks
 from autograder.report import Failure, Report, TaskResult
-from autograder.results import Grader, Job, Result
 from tests.conftest import ASSIGNMENT, Answer, ClassOfStudents, submit
 
 NOTEBOOK = f"{ASSIGNMENT}.ipynb"
@@ -56,9 +55,55 @@ def test_grading_again_grades_nothing_and_changes_no_mark(
     [cut] = changed_files(course.reports / ASSIGNMENT, start)[1:]
     assert cut.endswith("cut.json")
     assert changed_files(course.autograded, start) == []
-    data = json.loads(answer.out)
-    assert {entry["student"]: entry["score"] for entry in data["students"]} == before
-    assert list(data["failures"]) == ["cut"]
+    assert changed_files(course.feedback, start) == []
+    assert (course.directory / "gradebook.db").stat().st_mtime < start
+    *lines, summary = map(json.loads, answer.out.splitlines())
+    failed = [line for line in lines if line["status"] == "failed"]
+    stored = {line["student"]: line["score"] for line in lines if line["status"] == "stored"}
+    assert [line["student"] for line in failed] == ["cut"]
+    assert "submit it again" in failed[0]["reason"] and failed[0]["score"] is None
+    assert stored == before
+    counts = {"submissions": 7, "graded": 0, "stored": 6, "failed": 1, "stopped": False}
+    assert summary == {"assignment": ASSIGNMENT} | counts
+
+
+def test_students_whom_nbgrader_is_told_to_exclude_are_left_out(
+    graded_class: ClassOfStudents, tmp_path: Path
+) -> None:
+    course = graded_class.copy(tmp_path / "course")
+    with course.config.open("a") as config:
+        config.write("c.CourseDirectory.student_id_exclude = 'cut,full'\n")
+    graded = grade_class(ASSIGNMENT, course)
+    left_out = set(graded_class.submitted) - {outcome.student for outcome in graded.outcomes}
+    assert left_out == {"cut", "full"}
+    assert graded.failures == {}
+
+
+@pytest.mark.parametrize("content", [b"[]", b'{"metadata": 1}', b'{"cells": [{"metadata": ""}]}'])
+def test_a_damaged_copy_is_written_anew(
+    graded_class: ClassOfStudents, tmp_path: Path, content: bytes
+) -> None:
+    course = graded_class.copy(tmp_path / "course")
+    copy = course.autograded / "full" / ASSIGNMENT / NOTEBOOK
+    whole = copy.read_bytes()
+    copy.chmod(0o644)
+    copy.write_bytes(content)
+    grade_class(ASSIGNMENT, course)
+    assert copy.read_bytes() == whole
+
+
+def test_two_runs_do_not_write_to_one_course(graded_class: ClassOfStudents, tmp_path: Path) -> None:
+    course = graded_class.copy(tmp_path / "course")
+    problems: list[CourseError] = []
+
+    def grade_meanwhile(outcome: Outcome, submissions: int) -> None:
+        with pytest.raises(CourseError) as error:
+            grade_class(ASSIGNMENT, course)
+        problems.append(error.value)
+
+    grade_class(ASSIGNMENT, course, progress=grade_meanwhile)
+    assert len(problems) == len(graded_class.submitted)
+    assert "another `autograder grade` works in this folder" in str(problems[0])
 
 
 def test_what_a_killed_run_left_behind_is_mended(
@@ -144,32 +189,6 @@ def test_what_stands_against_everything_is_said_once(
     assert "unknown isolation 'a wish'" in answer.error
 
 
-def test_a_grader_process_that_dies_is_replaced(graded_class: ClassOfStudents) -> None:
-    course = graded_class.course
-    job = Job(
-        course=course.directory,
-        assignment=ASSIGNMENT,
-        student="untouched",
-        notebook=course.submitted / "untouched" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb",
-        isolation="bubblewrap",
-        device="cpu",
-    )
-    grader = Grader()
-    expected = results.load(course, ASSIGNMENT, "untouched")
-    assert expected is not None
-    stored = course.reports / ASSIGNMENT / "submissions" / "untouched.json"
-    for _ in range(2):
-        stored.unlink()
-        assert grader.result(job) == expected
-        graders = [
-            child for child in psutil.Process().children() if "spawn_main" in str(child.cmdline())
-        ]
-        assert graders
-        for process in graders:
-            process.kill()
-            process.wait()
-
-
 # ---- reports ------------------------------------------------------------------------------------
 
 
@@ -198,42 +217,3 @@ def test_text_of_a_submission_is_cut_and_loses_its_control_characters() -> None:
     assert failure.message.startswith("\ufffd[31mred\ufffd\ufffdxxx")
     assert len(failure.message) == 1000
     assert failure.hint == "a\nb"
-
-
-# ---- stored results -----------------------------------------------------------------------------
-
-
-def test_a_result_is_valid_for_this_notebook_and_these_settings(tmp_path: Path) -> None:
-    notebook = tmp_path / "n.ipynb"
-    notebook.write_text("1")
-
-    def key(**changes: str) -> str:
-        settings = {"isolation": "bubblewrap", "device": "cpu", "student": "ada"} | changes
-        return Job(tmp_path, ASSIGNMENT, notebook=notebook, **settings).key()
-
-    first = key()
-    assert key() == first
-    assert key(student="bert") == first
-    assert key(isolation="process") != first
-    assert key(device="cuda") != first
-    (tmp_path / "secret").write_bytes(bytes(32))
-    assert key() != first
-    second = key()
-    notebook.write_text("2")
-    assert key() != second
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"key": 1, "report": {}}'])
-def test_a_damaged_stored_result_counts_as_none(tmp_path: Path, content: str) -> None:
-    course = Course(tmp_path)
-    results.store(course, ASSIGNMENT, Result("ada", "k", error="why"))
-    assert results.load(course, ASSIGNMENT, "ada") == Result("ada", "k", error="why")
-    [path] = course.reports.rglob("ada.json")
-    path.write_text(content)
-    assert results.load(course, ASSIGNMENT, "ada") is None
-
-
-def test_a_missing_notebook_is_named(tmp_path: Path) -> None:
-    job = Job(tmp_path, ASSIGNMENT, "ada", tmp_path / "gone.ipynb", "bubblewrap", "cpu")
-    with pytest.raises(CourseError, match=r"gone\.ipynb: no such file; submit it under this name"):
-        job.key()

@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbgrader.api import Gradebook
 from nbgrader.apps.api import NbGraderAPI
 from nbgrader.apps.nbgraderapp import NbGraderApp
 from nbgrader.utils import determine_grade, is_grade, is_solution
@@ -20,7 +22,8 @@ from autograder.assignment import Assignment
 from autograder.build import build
 from autograder.checking import check_files
 from autograder.course import Course
-from autograder.gradebook import marks
+from autograder.gradebook import grade_class
+from autograder.marks import marks
 from autograder.preprocessor import LOST, restored
 from tests.conftest import ASSIGNMENT, FEW, ClassOfStudents
 
@@ -77,11 +80,15 @@ def test_nbgrader_exports_the_same_marks(
     by_nbgrader: tuple[Course, subprocess.CompletedProcess[str]], graded_class: ClassOfStudents
 ) -> None:
     course, _ = by_nbgrader
+    ours = scores(graded_class.course)
+    assert exported(course) == {name: ours[name] for name in BY_NBGRADER} | {"cut": 0}
+
+
+def exported(course: Course) -> dict[str, float]:
+    """The scores that `nbgrader export` writes."""
     assert nbgrader(course, "export").returncode == 0
     with (course.directory / "grades.csv").open() as file:
-        exported = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
-    ours = scores(graded_class.course)
-    assert exported == {name: ours[name] for name in BY_NBGRADER} | {"cut": 0}
+        return {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
 
 
 def test_nbgrader_writes_our_feedback_pages(
@@ -95,6 +102,64 @@ def test_nbgrader_writes_our_feedback_pages(
         assert (course.directory / place).read_text() == ours.read_text()
 
 
+LATE = """
+from nbgrader.plugins import LateSubmissionPlugin
+
+
+class PointADay(LateSubmissionPlugin):
+    def late_submission_penalty(self, student_id, score, total_seconds_late):
+        return total_seconds_late / 86400
+
+
+c.AssignLatePenalties.plugin_class = PointADay
+"""
+
+
+def test_late_work_costs_what_the_course_says(
+    graded_class: ClassOfStudents, tmp_path: Path
+) -> None:
+    course = graded_class.copy(tmp_path / "course")
+    full = scores(course)
+    with course.config.open("a") as config:
+        config.write(LATE)
+    for student, day in {"full": "10", "few": "12", "summed": "12"}.items():
+        folder = course.submitted / student / ASSIGNMENT
+        (folder / "timestamp.txt").write_text(f"2026-01-{day} 09:00:00 UTC")
+    set_due_date(course, "2026-01-10 09:00:00 UTC")
+    with Gradebook(course.gradebook_url) as gradebook:
+        gradebook.grant_extension(ASSIGNMENT, "summed", days=1)
+        names = ("why_activation", ASSIGNMENT, ASSIGNMENT, "few")
+        gradebook.find_comment(*names).manual_comment = "Late, but <good>."
+        gradebook.db.commit()
+    grade_class(ASSIGNMENT, course)
+    assert penalties(course) == {"few": 2, "summed": 1}
+    assert scores(course) == full | {"few": full["few"] - 2, "summed": full["summed"] - 1}
+    page = course.feedback / "few" / ASSIGNMENT / f"{ASSIGNMENT}.html"
+    ours = page.read_text()
+    assert "2 points were taken off because the work came late" in ours
+    assert "Late, but &lt;good&gt;." in ours
+    assert nbgrader(course, "generate_feedback", ASSIGNMENT, "--force").returncode == 0
+    assert page.read_text() == ours
+    assert exported(course) == scores(course)
+
+    # What is graded already follows a new due date.
+    set_due_date(course, "2026-01-11 09:00:00 UTC")
+    graded = grade_class(ASSIGNMENT, course)
+    assert {outcome.status for outcome in graded.outcomes} == {"stored", "failed"}
+    assert penalties(course) == {"few": 1}
+    assert "1 point was taken off" in page.read_text()
+
+
+def set_due_date(course: Course, date: str) -> None:
+    done = nbgrader(course, "db", "assignment", "add", ASSIGNMENT, f"--duedate={date}")
+    assert done.returncode == 0, done.stderr
+
+
+def penalties(course: Course) -> dict[str, float]:
+    found = {mark.student: mark.late_penalty for mark in marks(course, ASSIGNMENT)}
+    return {student: penalty for student, penalty in found.items() if penalty}
+
+
 def test_the_formgrader_button_gives_the_same_mark(
     graded_class: ClassOfStudents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +170,10 @@ def test_the_formgrader_button_gives_the_same_mark(
     app.initialize([])
     result = NbGraderAPI(app.coursedir, parent=app).autograde(ASSIGNMENT, "summed")
     app.clear_instance()
+    for process in psutil.Process().children():
+        if "autograder.graders" in process.cmdline():
+            process.kill()  # which in a server would wait for the next submission
+            process.wait()
     assert result["success"], result.get("log")
     assert scores(course) == {"summed": scores(graded_class.course)["summed"]}
 

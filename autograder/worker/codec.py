@@ -45,6 +45,8 @@ _TORCH_DTYPES = {
 _NUMPY_KINDS = "biufcUS"
 _NUMPY_NAME = re.compile(f"[<>|=][{_NUMPY_KINDS}][0-9]{{1,5}}")
 _LAST_CHARACTER = 0x10FFFF
+# Nested, not hashable, or of many values with one hash: extended precision is hashed as a float64.
+_SLOW_KEYS = (tuple, slice, complex, np.complexfloating, np.longdouble)
 _DATA_PLACE = {"tensor": 4, "array": 4, "torch_generator": 1}
 
 Node = Any
@@ -168,7 +170,8 @@ def _immutable_node(value: Any, node: Callable[[Any], Node]) -> Node | None:
     if isinstance(value, torch.device):
         return ["device", str(value)]
     if isinstance(value, np.generic) and value.dtype.kind in _NUMPY_KINDS:
-        return ["scalar", value.dtype.str, value.tobytes()]
+        array = np.array([value])  # in which an empty text has a size
+        return ["scalar", array.dtype.str, array.tobytes()]
     return None
 
 
@@ -178,7 +181,7 @@ def _laid_out(plain: torch.Tensor) -> torch.Tensor:
     Items between them that do not belong to the tensor stay behind: they travel as zeros.
     """
     if plain.is_contiguous():
-        return plain.reshape(-1)
+        return plain.as_strided((plain.numel(),), (1,))
     span = _span(plain.shape, plain.stride())
     whole = plain.as_strided((span,), (1,))
     mine = torch.arange(span).as_strided(plain.shape, plain.stride()).flatten()
@@ -305,7 +308,7 @@ class Decoder:
         else:
             self._items += self._items_of[index]
         if self.objects[index] is _UNFINISHED:
-            raise CodecError("a tuple that contains itself")
+            raise CodecError("a tuple or a gradient that contains itself")
         return self.objects[index]
 
     def _build(self, index: int) -> None:
@@ -322,6 +325,7 @@ class Decoder:
             self.objects[index] = _UNFINISHED
             self.objects[index] = tuple(self.value(item) for item in parts[0])
         else:
+            self.objects[index] = _UNFINISHED
             self.objects[index] = self.build(self.entries[index])
 
     def items(self, pairs: list[Any]) -> list[tuple[Any, Any]]:
@@ -333,7 +337,7 @@ class Decoder:
         parts = [part for key in tuples for part in key]
         for key in (*(key for key, _ in items if not isinstance(key, tuple)), *parts):
             long = isinstance(key, int) and not _is_short(key)
-            if long or isinstance(key, tuple | slice | complex | np.complexfloating):
+            if long or isinstance(key, _SLOW_KEYS):
                 raise CodecError(f"a key of type {type(key).__name__}")
         return items
 

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RELEASE = ROOT / "_build" / "release"
 DOWNLOADS = ROOT / "_build" / "downloads"
 IMPORTED = ["solutions/**/*.py", "exercises/**/*.py", "exercises/**/*.csv", "book/**/*.csv"]
+IMPORTED += ["autograder/sandbox.py"]
 MATHJAX_PARTS = ["tex-chtml.js", "input/tex/extensions", "output/chtml/fonts/woff-v2"]
 ZIP_DATE = (2026, 1, 1, 0, 0, 0)  # the same bytes from the same files
 

@@ -1,0 +1,177 @@
+"""The light assignment `quick`, and the comparison of our grader with nbgrader's own."""
+
+import os
+import sys
+from pathlib import Path
+from subprocess import CalledProcessError
+
+import pytest
+
+from autograder.assignment import known, read
+from autograder.errors import CourseError, UsageError
+from benchmarks import classic, grading
+from benchmarks.classic import ClassicCourse
+from benchmarks.comparing import Marks, marks, verdict
+from benchmarks.graders import NBGRADER, OURS, Bench
+from benchmarks.measuring import measured
+from benchmarks.project import ANSWERS, QUICK, WRONG, Project, lay_out
+from benchmarks.submissions import EXTRA_CELLS, Generated, quick_class
+
+TASKS = list(ANSWERS)
+POINTS = dict(zip(TASKS, (4, 4, 4, 3, 6, 2, 4, 3), strict=True))
+LEFT_OF_WRONG = dict(zip(TASKS, (1, 1, 1, 1, 4, 0, 2, 0), strict=True))
+
+
+def half_wrong(student: str, first: int, *extra_cells: str) -> Generated:
+    """Every second task is wrong."""
+    wrong = {task: WRONG[task] for task in TASKS[first::2]}
+    return Generated(student, ANSWERS | wrong, extra_cells)
+
+
+CLASS = [
+    Generated("untouched"),
+    Generated("full", dict(ANSWERS)),
+    half_wrong("even", 0),
+    half_wrong("odd", 1, *EXTRA_CELLS),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.fixture(scope="module")
+def graded(folder: Path) -> Project:
+    """The project with a class that our grader has graded."""
+    project = lay_out(folder / "project")
+    for submission in CLASS:
+        project.submit(submission.student, submission.cells_by_task, submission.extra_cells)
+    Bench(folder).autograder(project, len(CLASS))
+    return project
+
+
+# ---- the light assignment -----------------------------------------------------------------------
+
+
+def test_quick_is_graded_in_a_copy_that_alone_knows_it(graded: Project) -> None:
+    assert "quick" not in known()
+    found = marks(graded.course.gradebook_url)
+    assert found["untouched"] == dict.fromkeys(TASKS, 0)
+    assert found["full"] == POINTS
+    for student, first in (("even", 0), ("odd", 1)):
+        assert found[student] == POINTS | {task: LEFT_OF_WRONG[task] for task in TASKS[first::2]}
+
+
+def test_a_failing_command_tells_what_it_said(graded: Project) -> None:
+    with pytest.raises(CalledProcessError) as failed:
+        graded.run("check", "nothing.ipynb")
+    assert "nothing.ipynb: " in failed.value.__notes__[0]
+
+
+def test_an_answer_to_no_task_is_refused(graded: Project) -> None:
+    with pytest.raises(LookupError, match="no task 'softmin'"):
+        graded.submit("lost", {"softmin": "softmin = 1"})
+
+
+# ---- what is submitted --------------------------------------------------------------------------
+
+
+def test_a_larger_class_begins_with_the_smaller_one() -> None:
+    few, many = quick_class(6, 3), quick_class(12, 3)
+    assert many[:6] == few
+    assert len({tuple(one.cells_by_task.items()) for one in many}) == 12
+    assert quick_class(6, 4) != few
+
+
+# ---- the two graders ----------------------------------------------------------------------------
+
+
+def test_both_graders_give_the_same_marks(folder: Path, graded: Project) -> None:
+    course = classic.lay_out(folder / "classic")
+    compared = CLASS[2:]
+    for submission in compared:
+        course.submit(submission.student, submission.cells_by_task, submission.extra_cells)
+    run = Bench(folder).nbgrader(course, len(compared))
+    assert run.cost.status == 0
+    students = [submission.student for submission in compared]
+    ours = marks(graded.course.gradebook_url)
+    books = {NBGRADER: marks(course.gradebook), OURS: {name: ours[name] for name in students}}
+    assert verdict(books, students) == (True, "marks: equal in all 16 tasks of 2 submissions")
+
+
+def test_every_hidden_check_is_a_hidden_test_with_its_share_of_the_points() -> None:
+    sheet = read(QUICK / "quick.md")
+    tests = [test for task in sheet.tasks for test in classic.hidden_tests(task)]
+    checks = (QUICK / "checks" / "test_quick.py").read_text()
+    assert len(tests) == len({test.name for test in tests}) == checks.count("@pytest.mark.task(")
+    assert sum(test.points for test in tests) == sheet.max_score == 30
+
+
+def test_a_grader_that_fails_is_named_with_its_last_words(folder: Path) -> None:
+    empty = ClassicCourse(folder / "empty")
+    empty.folder.mkdir()
+    with pytest.raises(CourseError, match=r"empty\.log: nbgrader, 1 process ended with status"):
+        Bench(folder).nbgrader(empty, 1)
+
+
+def test_the_verdict_names_each_difference() -> None:
+    same: Marks = {"ada": {"softmax": 4.0, "accuracy": 0.0}}
+    assert verdict({"one": same, "two": same}, ["ada"])[0]
+    other: Marks = {"ada": {"softmax": 4.0, "accuracy": 2.0}}
+    assert verdict({"one": same, "two": other}, ["ada"]) == (
+        False,
+        "marks: different in 1 places: ada accuracy: 0.0 and 2.0 (one, two)",
+    )
+    equal, words = verdict({"one": same, "two": same}, ["ada", "ben"])
+    assert not equal
+    assert "ben: no mark (one); ben: no mark (two)" in words
+
+
+# ---- what it costs ------------------------------------------------------------------------------
+
+
+BUSY = """
+import time
+held = b"x" * 200_000_000
+while time.process_time() < 1:
+    pass
+print("busy", flush=True)
+time.sleep(60)
+"""
+
+KILLED = f"""
+import subprocess, sys
+words = ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "--die-with-parent"]
+busy = subprocess.Popen([*words, sys.executable, "-c", {BUSY!r}], stdout=subprocess.PIPE)
+busy.stdout.readline()
+busy.kill()
+sys.exit(3)
+"""
+
+
+def test_a_process_killed_with_its_sandbox_is_measured_too(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    cost = measured([sys.executable, "-c", KILLED], tmp_path, os.environ, log)
+    assert cost.status == 3
+    assert cost.memory > 200e6
+    assert cost.cpu > 1 or not cost.cpu_complete
+
+
+def test_what_cannot_be_started_is_one_error(tmp_path: Path) -> None:
+    with pytest.raises(CourseError, match="no-such-program: cannot be measured"):
+        measured(["no-such-program"], tmp_path, os.environ, tmp_path / "log")
+
+
+# ---- the command line ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--submissions", "0"], ["--growth", "10", "-1"], ["--growth", "ten"], ["--seed", "x"], ["x"]],
+)
+def test_wrong_options_are_one_line(words: list[str]) -> None:
+    with pytest.raises(UsageError) as refused:
+        grading.parse(words)
+    assert "\n" not in str(refused.value)
+    assert str(refused.value).endswith("see python -m benchmarks.grading --help")
