@@ -1,278 +1,190 @@
-"""Attacks on the grader: each works when it is run unprotected, and none works in the sandbox.
+"""Attacks on the grader: each works where nothing protects it, and none works in the sandbox.
 
-A task stands for an attack: its check gives marks for what only a successful attack can know or do.
+All hostile submissions of `tests.attacks` are graded in one class by the command line, with honest
+ones between them; and each once more by a grader without protection, in a room of its own.
 """
 
-import contextlib
-import hashlib
+import html
 import inspect
 import json
-import os
-import signal
-import socket
-import sys
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 import torch
+from filelock import FileLock
 
 from autograder.assignment import Assignment, Task
 from autograder.checking import result, run_checks
-from autograder.checks import tools
-from autograder.course import ROOT
-from autograder.report import Report
-from autograder.sandbox import Limits
 from autograder.student import LocalChannel, Student
-from solutions import by_hand
-from tests.small_course import (
-    ANSWERS,
-    SECRET,
-    SmallAssignment,
-    graded,
-    small_assignment,
-    task_of,
-)
+from tests.attacks import ATTACKS, scene
+from tests.attacks.attack import FULL_MARK, NEXT_EARNS, NOTHING, WORTHLESS, Attack, Evidence
+from tests.attacks.outcome import HostileClass, grade_all, graded_unprotected
+from tests.attacks.page import dangerous
+from tests.attacks.scene import ASSIGNMENT, Scene
+from tests.small_course import ANSWERS, SECRET, SmallAssignment, graded, small_assignment, task_of
 
-CHECKS = '''
-import json
-from pathlib import Path
-
-import pytest
-
-from autograder.checks import tools
-
-VALUES = json.loads(Path(__file__).with_name("values.json").read_text())
-ANSWER_OF_READS_HIDDEN_CHECKS = "orange"
+HARMLESS = Attack("harmless", lambda evidence: False)
+LARGEST = 2**20  # bytes of all that comes of a submission
+each_attack = pytest.mark.parametrize("attack", ATTACKS, ids=[attack.name for attack in ATTACKS])
+MARKUP = [attack.name for attack in ATTACKS if attack.name.startswith("markup-")]
 
 
-@pytest.mark.task("reads_hidden_checks")
-def test_reads_hidden_checks(student):
-    """The answer that stands in this file."""
-    _require(student.reads_hidden_checks() == ANSWER_OF_READS_HIDDEN_CHECKS)
+# -- the class, and the graders without protection ------------------------------------------------
 
 
-def _require(condition):
-    tools.require(condition, "the attack failed")
+def shared(folder: Path, name: str, make: Callable[[Path], Any]) -> Any:
+    """What `make` returns; the processes of one test run make it once."""
+    kept = folder / f"{name}.pickle"
+    with FileLock(folder / f"{name}.lock"):
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(make(folder / name)))
+        return pickle.loads(kept.read_bytes())
 
 
-def _told(name):
-    @pytest.mark.task(name)
-    def check(student):
-        _require(getattr(student, name)() == VALUES["told"][name])
-
-    return check
-
-
-def _done(name):
-    @pytest.mark.task(name)
-    def check(student):
-        getattr(student, name)()
-        _require(Path(VALUES["done"][name]).exists())
-
-    return check
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    base = tmp_path_factory.getbasetemp()
+    place = (base if worker_id == "master" else base.parent) / "attacks"
+    place.mkdir(exist_ok=True)
+    return place
 
 
-for name in VALUES["told"]:
-    globals()[f"test_{name}"] = _told(name)
-for name in VALUES["done"]:
-    globals()[f"test_{name}"] = _done(name)
-'''
-
-ATTACKS = """
-import ctypes, hashlib, inspect, json, os, signal, socket, subprocess, sys
-from pathlib import Path
-
-AIMS = json.loads('@AIMS@')
-
-def content(path):
-    return Path(path).read_text()
-
-def digest(data):
-    return hashlib.sha256(data).hexdigest()
-
-def reads_hidden_checks():
-    return content(AIMS["checks"]).split('HIDDEN_CHECKS = "')[1].split('"')[0]
-
-def reads_gradebook():
-    return content(AIMS["gradebook"])
-
-def reads_another_submission():
-    return content(AIMS["submission"])
-
-def reads_course_secret():
-    return content(AIMS["secret"])
-
-def reads_environment_of_the_grader():
-    return digest(Path(f"/proc/{AIMS['pid']}/environ").read_bytes())
-
-def reads_files_through_the_grader():
-    return content(f"/proc/{AIMS['pid']}/root{AIMS['secret']}")
-
-def reads_working_folder_of_the_parent():
-    return os.readlink(f"/proc/{os.getppid()}/cwd")
-
-def imports_hidden_checks():
-    sys.path.append(AIMS["project"])
-    from autograder.checks import tools
-    return digest(inspect.getsource(tools).encode())
-
-def imports_solutions():
-    sys.path.append(AIMS["project"])
-    from solutions import by_hand
-    return digest(inspect.getsource(by_hand.forward).encode())
-
-def asks_a_server_of_this_machine():
-    with socket.create_connection(("127.0.0.1", AIMS["port"]), timeout=5) as connection:
-        return connection.recv(100).decode()
-
-def asks_a_server_without_a_file():
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(5)
-        connection.connect("\\0" + AIMS["abstract"])
-        return connection.recv(100).decode()
-
-def writes_own_mark():
-    Path(AIMS["marks"]).write_text("100")
-
-def writes_to_the_environment():
-    Path(AIMS["package"]).write_text("import os")
-
-def signals_the_grader():
-    os.kill(AIMS["pid"], signal.SIGUSR1)
-    os.kill(os.getppid(), signal.SIGUSR1)
-
-def leaves_a_process_behind():
-    code = f"import time, pathlib; time.sleep(0.5); pathlib.Path({AIMS['late']!r}).write_text('x')"
-    subprocess.Popen([sys.executable, "-c", code + "; time.sleep(600)"], start_new_session=True)
-    import time
-    time.sleep(3)
-"""
+@pytest.fixture(scope="session")
+def project(folder: Path) -> Scene:
+    """The project and its secrets, before anybody has submitted anything."""
+    return shared(folder, "project", scene.set_up)
 
 
-@dataclass
-class Scene:
-    """What attackers aim at, below one folder: a course, its gradebook, and this very process."""
-
-    assignment: SmallAssignment
-    aims: dict[str, Any] = field(default_factory=dict)
-    told: dict[str, str] = field(default_factory=dict)
-    done: dict[str, str] = field(default_factory=dict)
-
-    def report(self, isolation: str) -> Report:
-        for path in self.done.values():
-            Path(path).unlink(missing_ok=True)
-        source = ATTACKS.replace("@AIMS@", json.dumps(self.aims))
-        return graded(self.assignment, [source], Limits(), isolation=isolation)
+@pytest.fixture(scope="session")
+def unprotected(folder: Path, project: Scene) -> dict[str, Evidence]:
+    """What each submission did to a grader without protection, by student."""
+    submissions = [*ATTACKS, HARMLESS]
+    return shared(folder, "room", lambda place: graded_unprotected(project, submissions, place))
 
 
-def digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+@pytest.fixture(scope="session")
+def hostile_class(folder: Path, project: Scene) -> HostileClass:
+    """The class after it was graded."""
+    return shared(folder, "class", lambda place: grade_all(project, place))
 
 
-def secrets_below(folder: Path) -> dict[str, str]:
-    names = ("gradebook", "submission", "secret")
-    for name in names:
-        (folder / name).write_text(f"the content of {name} {os.urandom(8).hex()}")
-    return {name: str(folder / name) for name in names}
+@pytest.fixture(scope="session")
+def hidden_lines(project: Scene) -> set[str]:
+    """The lines of the hidden checks that say something, but for what students are told."""
+    files = (project.project.folder / "autograder" / "checks" / ASSIGNMENT).glob("*.py")
+    lines = {line.strip() for file in files for line in file.read_text().splitlines()}
+    told = "\n".join(cell.source for cell in project.project.released.cells)
+    return {line for line in lines if len(line) > 40 and '"""' not in line and line not in told}
 
 
-def told_values(aims: dict[str, Any]) -> dict[str, str]:
-    forward = inspect.getsource(by_hand.forward)
-    return {
-        "reads_gradebook": Path(aims["gradebook"]).read_text(),
-        "reads_another_submission": Path(aims["submission"]).read_text(),
-        "reads_course_secret": Path(aims["secret"]).read_text(),
-        "reads_environment_of_the_grader": digest(Path("/proc/self/environ").read_bytes()),
-        "reads_files_through_the_grader": Path(aims["secret"]).read_text(),
-        "reads_working_folder_of_the_parent": str(Path.cwd()),
-        "imports_hidden_checks": digest(Path(tools.__file__).read_bytes()),
-        "imports_solutions": digest(forward.encode()),
-        "asks_a_server_of_this_machine": aims["token"],
-        "asks_a_server_without_a_file": aims["token"],
-    }
+def assert_nothing_secret(outputs: dict[str, str], project: Scene, hidden: set[str]) -> None:
+    """No secret, no hidden line and nothing that a terminal would act on."""
+    assert len(hidden) > 50
+    told = [*project.canaries.values(), *hidden, *(json.dumps(line)[1:-1] for line in hidden)]
+    for path, text in outputs.items():
+        found = [secret for secret in told if secret in text or html.escape(secret) in text]
+        assert found == [], path
+        assert "\x1b" not in text, path
 
 
-def serve(server: socket.socket, token: str) -> None:
-    with contextlib.suppress(OSError):
-        while True:
-            connection, _ = server.accept()
-            with connection:
-                connection.sendall(token.encode())
+# -- every attack ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    folder = tmp_path_factory.mktemp("scene")
-    aims: dict[str, Any] = secrets_below(folder)
-    aims |= {"pid": os.getpid(), "project": str(ROOT), "token": os.urandom(8).hex()}
-    aims["abstract"] = f"autograder-test-{aims['token']}"
-    done = {
-        "writes_own_mark": str(folder / "marks"),
-        "writes_to_the_environment": str(Path(sys.prefix) / f"attack-{aims['token']}"),
-        "signals_the_grader": str(folder / "signalled"),
-        "leaves_a_process_behind": str(folder / "late"),
-    }
-    aims |= {"marks": done["writes_own_mark"], "package": done["writes_to_the_environment"]}
-    aims["late"] = done["leaves_a_process_behind"]
-    signalled = Path(done["signals_the_grader"])
-    before = signal.signal(signal.SIGUSR1, lambda *_: signalled.touch())
-    with socket.create_server(("127.0.0.1", 0)) as local, socket.socket(socket.AF_UNIX) as unix:
-        aims["port"] = local.getsockname()[1]
-        unix.bind("\0" + aims["abstract"])
-        unix.listen()
-        for server in (local, unix):
-            threading.Thread(target=serve, args=(server, aims["token"]), daemon=True).start()
-        told = told_values(aims)
-        names = ["reads_hidden_checks", *told, *done]
-        assignment = small_assignment(folder, names, CHECKS)
-        aims["checks"] = str(assignment.checks)
-        values = {"told": told, "done": done}
-        assignment.checks.with_name("values.json").write_text(json.dumps(values))
-        yield Scene(assignment, aims, told, done)
-    signal.signal(signal.SIGUSR1, before)
-    Path(done["writes_to_the_environment"]).unlink(missing_ok=True)
+@each_attack
+def test_it_wins_unprotected(attack: Attack, unprotected: dict[str, Evidence]) -> None:
+    assert attack.won(unprotected[attack.name]), unprotected[attack.name]
 
 
-def late_processes(scene: Scene) -> list[psutil.Process]:
-    """Processes that the attack left behind, known by the path in their command line."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if any(f"Path({scene.aims['late']!r})" in word for word in process.cmdline()):
-                found.append(process)
-    return found
+@each_attack
+def test_it_wins_nothing_in_the_sandbox(
+    attack: Attack, hostile_class: HostileClass, hidden_lines: set[str]
+) -> None:
+    student, project = attack.name, hostile_class.scene
+    outputs = hostile_class.outputs(student)
+    if attack.refused:
+        refusal = hostile_class.refusal(student)
+        assert attack.refused in refusal
+        assert str(hostile_class.course.submitted / student) in refusal
+        assert student not in hostile_class.marks
+        assert len(outputs) == 1
+    else:
+        report = hostile_class.report(student)
+        assert report is not None, hostile_class.refusal(student)
+        assert report.score == attack.earns(project.points)
+        assert hostile_class.marks[student] == attack.earns(project.points)
+        assert attack.tells == (NOTHING in hostile_class.feedback(student))
+    assert_nothing_secret(outputs, project, hidden_lines)
+    assert sum(map(len, outputs.values())) < LARGEST
+    assert hostile_class.harm == []
 
 
-def test_every_attack_works_without_protection(scene: Scene) -> None:
-    report = scene.report("process")
-    lost = {task.name: task.failures for task in report.tasks if task.status != "correct"}
-    assert lost == {}
-    for process in late_processes(scene):
-        process.kill()
+# -- the class ------------------------------------------------------------------------------------
 
 
-def test_no_attack_works_in_the_sandbox(scene: Scene) -> None:
-    report = scene.report("bubblewrap")
-    assert {task.name: task.score for task in report.tasks} == dict.fromkeys(
-        [task.name for task in scene.assignment.tasks], 0.0
-    )
-    assert not any(Path(path).exists() for path in scene.done.values())
-    assert late_processes(scene) == []
+def test_everybody_else_was_graded(hostile_class: HostileClass) -> None:
+    refused = {attack.name for attack in ATTACKS if attack.refused}
+    everybody = {attack.name for attack in ATTACKS} | set(hostile_class.scene.honest)
+    assert set(hostile_class.marks) == everybody - refused
+    assert hostile_class.outcome.status == 1
+    said = hostile_class.outcome.said
+    assert all(f"autograder: {name}: not graded: " in said for name in refused)
+    assert "Traceback" not in said
 
 
-def test_the_messages_of_failed_attacks_hold_no_secret(scene: Scene) -> None:
-    names = ["reads_hidden_checks", *scene.told]
-    student = Student(LocalChannel(dict.fromkeys(names, lambda: "nothing")))
-    outcomes = run_checks(scene.assignment, student, names, secret=SECRET)
-    assert len(outcomes) == len(names) and all(outcome.failure for outcome in outcomes)
-    secrets = ["orange", *scene.told.values()]
-    assert not any(secret in str(outcome.failure) for secret in secrets for outcome in outcomes)
+def test_honest_students_get_what_their_answers_are_worth(hostile_class: HostileClass) -> None:
+    honest = hostile_class.scene.honest
+    right = [name for name, answers in honest.items() if answers == scene.ANSWERS]
+    assert {hostile_class.marks[name] for name in right} == {FULL_MARK}
+    assert hostile_class.marks[scene.NEXT] == NEXT_EARNS
+    others = set(honest) - set(right)
+    assert len(others) > 5
+    assert all(0 < hostile_class.marks[name] < FULL_MARK for name in others)
+
+
+def test_what_speaks_of_the_class_tells_no_secret(
+    hostile_class: HostileClass, hidden_lines: set[str]
+) -> None:
+    assert {"class.html", "class.json", "marks.csv"} < set(hostile_class.class_outputs)
+    assert_nothing_secret(hostile_class.class_outputs, hostile_class.scene, hidden_lines)
+
+
+def test_a_wrong_answer_is_not_told_the_right_one(hostile_class: HostileClass) -> None:
+    wrong = [a.name for a in ATTACKS if a.answers.get("n_weights") == WORTHLESS["n_weights"]]
+    assert wrong
+    assert not any("900" in hostile_class.feedback(name) for name in wrong)
+
+
+@pytest.mark.parametrize("student", MARKUP)
+def test_no_script_of_a_student_reaches_a_browser(
+    student: str, hostile_class: HostileClass
+) -> None:
+    assert dangerous(hostile_class.feedback(student)) == []
+    assert dangerous(hostile_class.formgrader.of_students[student]) == []
+    assert hostile_class.formgrader.active[student] == []
+
+
+def test_no_script_reaches_the_pages_of_the_class(hostile_class: HostileClass) -> None:
+    pages = [hostile_class.class_outputs["class.html"], *hostile_class.formgrader.lists.values()]
+    assert [dangerous(page) for page in pages] == [[]] * len(pages)
+
+
+def test_a_harmless_submission_harms_no_unprotected_grader(
+    unprotected: dict[str, Evidence],
+) -> None:
+    evidence = unprotected[HARMLESS.name]
+    assert (evidence.mark, evidence.next_mark) == (FULL_MARK, NEXT_EARNS)
+    assert (evidence.status, evidence.parent, evidence.bystander) == (0, 0, None)
+    assert evidence.left == 0 and evidence.note.endswith(": untouched")
+    assert [attack.name for attack in ATTACKS if attack.won(evidence)] == []
+
+
+def test_what_honest_work_is_worth(project: Scene) -> None:
+    assert sum(project.points.values()) == FULL_MARK
+    assert HARMLESS.earns(project.points) == FULL_MARK
 
 
 # -- what would replace the comparison -----------------------------------------------------------
@@ -340,7 +252,7 @@ def total(x):
 """
 
 
-def unprotected(small: SmallAssignment, cells: list[str], task: str) -> str:
+def status_in_process(small: SmallAssignment, cells: list[str], task: str) -> str:
     """The status of a task in a notebook that runs in this very process."""
     student = Student(LocalChannel({}))
     assert student.run([(cell, []) for cell in cells]) == []
@@ -354,12 +266,15 @@ def test_replaced_comparisons_and_variables_of_checks_are_not_in_reach(
     small = small_assignment(tmp_path)
     report = graded(small, [REPLACE, AGREEABLE, REACHING_BACK, "number = 7"])
     assert {task.name: task.score for task in report.tasks} == dict.fromkeys(ANSWERS, 0.0)
-    assert unprotected(small, [REACHING_BACK], "total") == "correct"
+    assert status_in_process(small, [REACHING_BACK], "total") == "correct"
     agreeable: dict[str, Any] = {"torch": torch}
     exec(AGREEABLE, agreeable)
     assert torch.allclose(agreeable["double"](None), torch.ones(3, 2))
-    assert unprotected(small, [REPLACE, "number = 7"], "number") == "correct"
-    assert unprotected(small, [REPLACE, "def double(x):\n    return 3 * x"], "double") == "correct"
+    assert status_in_process(small, [REPLACE, "number = 7"], "number") == "correct"
+    assert (
+        status_in_process(small, [REPLACE, "def double(x):\n    return 3 * x"], "double")
+        == "correct"
+    )
 
 
 # -- the connection to the grader ----------------------------------------------------------------
