@@ -40,3 +40,10 @@ c.NotebookExporter.optimistic_validation = True
 c.GenerateFeedback.preprocessors = ["autograder.feedback.ReadMarks"]
 c.GenerateFeedback.exporter_class = "autograder.feedback.FeedbackExporter"
 c.HTMLExporter.preprocessors = ["nbconvert.preprocessors.sanitize.SanitizeHTML"]
+c.HTMLExporter.filters = {"strip_files_prefix": "autograder.pages.sanitised"}
+
+# A student's own pages and pictures with scripts stay where they were submitted: formgrader would
+# show a copy under the instructor's own address.
+active = ("html", "htm", "xhtml", "xht", "svg", "svgz", "xml", "xsl", "js", "mjs")
+any_case = ["*." + "".join(f"[{sign}{sign.upper()}]" for sign in kind) for kind in active]
+c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedback", *any_case]

@@ -4,6 +4,7 @@ A result is valid as long as its key is: a digest of the notebook, of everything
 and of the settings.
 """
 
+import errno
 import json
 import os
 import stat
@@ -99,6 +100,9 @@ def require_plain_files(folder: Path) -> None:
                 remedy = "remove what is no part of the answers"
                 raise CourseError(f"{folder}: more than {limit}; {remedy}")
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            message = "folders nested too deeply; remove what is no part of the answers"
+            raise CourseError(f"{folder}: {message}") from error
         raise CourseError(f"{folder}: cannot be read: {reason(error)}") from error
 
 
@@ -166,6 +170,7 @@ def _stored(job: Job) -> Result:
 def _settled(job: Job, conditions: Conditions) -> Result | None:
     """The result of a job that needs no grading: stored, or what stands against its files."""
     try:
+        _require_plain_name(job)
         require_plain_files(job.notebook.parent)
         key = job.work(conditions).key
     except (CourseError, OSError) as error:
@@ -173,6 +178,13 @@ def _settled(job: Job, conditions: Conditions) -> Result | None:
     result = load(Course(job.course), job.assignment, job.student)
     valid = result is not None and result.report is not None and result.key == key
     return result if valid else None
+
+
+def _require_plain_name(job: Job) -> None:
+    """formgrader shows a student's name as it is."""
+    if "<" in job.student or ">" in job.student:
+        folder = job.notebook.parent.parent
+        raise CourseError(f"{folder}: a student's name with < or > in it; rename the folder")
 
 
 def _graded(grade: Callable[[Work], Result], job: Job, conditions: Conditions) -> Result:

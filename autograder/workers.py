@@ -23,7 +23,6 @@ MAX_FRAMES = 100_000
 _POLL_SECONDS = 0.05
 _END_SECONDS = 10.0
 _ENDED_BY_ITSELF = "the answer ended the process that ran it"
-_FORK_ENDED = (1).to_bytes(4, "big") + b"X"
 
 
 class Worker:
@@ -47,7 +46,7 @@ class Worker:
         self._out, self._in = connection.requests, connection.replies
         self._ancestor = connection.ancestor
         self._buffer = bytearray()
-        self._forked = False
+        self._forked, self._fork_name = False, b""
         self.is_closed = False
         self.progress: list[int] | None = None
         self._own: list[psutil.Process] = []
@@ -84,7 +83,8 @@ class Worker:
                 self.progress = _progress(content)
                 budget = self._call_budget(watched=budget.watched)
             else:
-                self._buffer = bytearray(_FORK_ENDED if kind == b"X" else b"")
+                if frame == b"X" + self._fork_name:
+                    self._buffer = bytearray(self._fork_ended)
                 raise self._stopped("crashed", _ENDED_BY_ITSELF)
         raise self._stopped("timeout", f"the answer reported to the grader {MAX_FRAMES} times")
 
@@ -94,10 +94,13 @@ class Worker:
         with contextlib.suppress(psutil.Error):
             if self._notebook.num_threads() > 1:
                 return False
+        self._fork_name = os.urandom(8)  # so that what a fork forges does not pass for its end
         try:
-            self._forked = self._receive(b"F", self._call_budget()) == b"F"
+            answer = self._receive(b"F" + self._fork_name, self._call_budget())
         except StoppedError:
             self.close()
+            return False
+        self._forked = answer == b"F" + self._fork_name
         return self._forked
 
     def end_fork(self) -> None:
@@ -110,7 +113,7 @@ class Worker:
         self._forked = False
         deadline = time.monotonic() + _END_SECONDS
         self._kill_strangers()
-        while not self._buffer.endswith(_FORK_ENDED):
+        while not self._buffer.endswith(self._fork_ended):
             ready, _, _ = select.select([self._in], [], [], max(0, deadline - time.monotonic()))
             if not ready or not self._has_read():
                 return self.close()
@@ -119,13 +122,21 @@ class Worker:
             if time.monotonic() > deadline:
                 return self.close()
 
+    @property
+    def _fork_ended(self) -> bytes:
+        """The frame by which the notebook's own process says that the fork has ended."""
+        return _framed(b"X" + self._fork_name)
+
     def _kill_strangers(self) -> bool:
-        """End all processes but the notebook's own and those above it; whether there was one."""
-        strangers = [process for process in tree(self._ancestor) if process not in self._own]
-        for process in strangers:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        return bool(strangers)
+        """End all processes but the notebook's own and those above it; whether one was alive."""
+        alive = False
+        for process in tree(self._ancestor):
+            if process not in self._own:
+                with contextlib.suppress(psutil.Error):
+                    # A student's program need not bury its children: their entries stay.
+                    alive |= process.status() != psutil.STATUS_ZOMBIE
+                    process.kill()
+        return alive
 
     def _call_budget(self, watched: float | None = None) -> "_Budget":
         """A new budget; the time of the last look at the process goes on from the one before."""

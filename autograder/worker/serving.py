@@ -1,9 +1,10 @@
 """Serves one notebook's session on two pipes; the checks of a task run in a fork of its state.
 
 A frame to a worker begins with its kind: Q a question to the session, A the answer to a callback,
-F to fork. A frame from it: R a reply, C a callback, P progress (which cell and statement is about
-to run; null when the worker is ready), F the fork serves from now on, T it cannot be forked, X the
-fork has ended, and ! it cannot start. The grader ends a fork from outside.
+F to fork; the fork's name follows. A frame from it: R a reply, C a callback, P progress (which cell
+and statement is about to run; null when the worker is ready), F and a name: that fork serves from
+now on, X and a name: it has ended, T: there can be no fork, and ! it cannot start. The grader ends
+a fork from outside.
 """
 
 import json
@@ -58,7 +59,7 @@ def serve(requests_descriptor: int, replies_descriptor: int) -> None:
         except ProtocolError:
             return
         if frame[:1] == b"F":
-            answer = _forked() if _is_single_threaded() else b"T"
+            answer = _forked(frame[1:]) if _is_single_threaded() else b"T"
         else:
             answer = b"R" + session.answer(frame[1:])
         write_frame(replies, answer)
@@ -72,14 +73,14 @@ def _is_single_threaded() -> bool:
         return False
 
 
-def _forked() -> bytes:
-    """In the new process F at once; in the old one X when the new one has ended."""
+def _forked(name: bytes) -> bytes:
+    """In the new process F at once; in the old one X when the new one has ended; then its name."""
     try:
         child = os.fork()
     except OSError:
         return b"T"
     if child == 0:
-        return b"F"
+        return b"F" + name
     with suppress(ChildProcessError):
         os.waitpid(child, 0)
-    return b"X"
+    return b"X" + name

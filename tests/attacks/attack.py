@@ -135,7 +135,8 @@ AIMS = json.loads(@AIMS@)
 def others():
     """Every process that can be named, but for this one and those that only look on."""
     named = {int(name) for name in os.listdir("/proc") if name.isdigit()}
-    return sorted((named | {1, 2, os.getppid()}) - {0, os.getpid(), *AIMS["spared"]})
+    own = {0, os.getpid(), int(os.readlink("/proc/self"))}  # /proc may count otherwise
+    return sorted((named | {1, 2, os.getppid()}) - own - {*AIMS["spared"]})
 
 def tried(action, *things):
     """What an action comes to for each thing for which it is possible."""

@@ -9,6 +9,8 @@ from tests.attacks.attack import Aims, Attack, Evidence, grading_ended, told_sec
 
 NOTEBOOK = "quick.ipynb"
 HUGE = 300 * 2**20  # bytes; sparse, so that it takes up no space before it is copied
+PIPE = "neither a file nor a folder"
+SHORTLY = 1.5  # seconds; who reads from a pipe waits for ever
 
 
 def submitting(
@@ -16,10 +18,16 @@ def submitting(
     prepare: Callable[[Path, Aims], None],
     won: Callable[[Evidence], bool] = grading_ended,
     refused: str = "",
+    patience: float = 20.0,
 ) -> Attack:
     """Answers that are right, in a folder that is not what it seems."""
     return Attack(
-        f"folder-{name}", won, grader="copied", prepare=prepare, refused=refused, patience=1.5
+        f"folder-{name}",
+        won,
+        grader="copied",
+        prepare=prepare,
+        refused=refused,
+        patience=patience,
     )
 
 
@@ -112,15 +120,15 @@ ATTACKS = [
     submitting("link-beside", _link_beside, told_secret("secret"), "symbolic link"),
     submitting("link-to-folder", _link_to_a_folder, told_secret("submission"), "symbolic link"),
     submitting("is-link", _folder_is_a_link, told_secret("submission"), "symbolic link"),
-    submitting("notebook-pipe", _notebook_is_a_pipe, refused="neither a file nor a folder"),
-    submitting("pipe-beside", _pipe_beside, refused="data.csv"),
-    submitting("timestamp-pipe", _timestamp_is_a_pipe, refused="timestamp.txt"),
-    submitting("socket-beside", _socket_beside, refused="data.csv"),
+    submitting("notebook-pipe", _notebook_is_a_pipe, refused=PIPE, patience=SHORTLY),
+    submitting("pipe-beside", _pipe_beside, refused=PIPE, patience=SHORTLY),
+    submitting("timestamp-pipe", _timestamp_is_a_pipe, refused=PIPE, patience=SHORTLY),
+    submitting("socket-beside", _socket_beside, refused=PIPE),
     submitting("huge-notebook", _huge_notebook, refused="more than 256 MB"),
-    submitting("huge-file-beside", _huge_file_beside, _copied_much, refused="more than 256 MB"),
-    submitting("huge-timestamp", _huge_timestamp, _copied_much, refused="more than 256 MB"),
-    submitting("many-files", _many_files, lambda e: len(e.changed) >= 3000),
-    submitting("deep-folders", _deep_folders, refused="nested"),
+    submitting("huge-file-beside", _huge_file_beside, _copied_much, "more than 256 MB"),
+    submitting("huge-timestamp", _huge_timestamp, _copied_much, "more than 256 MB"),
+    submitting("many-files", _many_files, lambda evidence: len(evidence.changed) >= 3000),
+    submitting("deep-folders", _deep_folders, refused="nested too deeply"),
     submitting("nested-json", _nested_json, refused="not a notebook"),
     submitting("notebook-is-folder", _notebook_is_a_folder, refused="a folder"),
 ]

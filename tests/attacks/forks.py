@@ -33,15 +33,17 @@ def is_ours(pid):
 
 def searched(pid, read, write):
     """The secrets in a process's memory; what is untouched is rewritten."""
-    found = [f"reached {pid}"] if is_ours(pid) else []
+    reached = set()
     for start, length in regions(pid):
         for data in tried(lambda start: read(start, length), start):
-            found += secrets([data]) if b"canary-" in data else []
+            if is_ours(pid):
+                reached.add(f"reached {pid}")
+            reached.update(secrets([data]) if b"canary-" in data else [])
             for match in re.finditer(b"canary-memory-[0-9a-f]+" + UNTOUCHED, data):
                 place = start + match.end() - len(UNTOUCHED)
                 tried(lambda place: write(place, TOUCHED), place)
-                return found
-    return found
+                return sorted(reached)
+    return sorted(reached)
 '''
 
 

@@ -31,6 +31,7 @@ def markup(
     edit: Callable[[NotebookNode], None] | None = None,
     prepare: Callable[[Path, Aims], None] | None = None,
     grader: str = "rendered",
+    refused: str = "",
 ) -> Attack:
     return Attack(
         f"markup-{name}",
@@ -40,6 +41,7 @@ def markup(
         grader=grader,
         edit=edit,
         prepare=prepare,
+        refused=refused,
     )
 
 
@@ -138,6 +140,6 @@ HTML(HOSTILE)
     markup("cells", edit=_write_markup),
     markup("links", edit=_write_links),
     markup("pages", edit=_link_pages, prepare=_add_pages),
-    markup("student-<img src=x onerror=owned()>"),
-    markup("student-\"'><svg onload=owned()>"),
+    markup("student-<img src=x onerror=owned()>", refused="rename the folder"),
+    markup("student-\"'><svg onload=owned()>", refused="rename the folder"),
 ]

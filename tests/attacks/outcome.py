@@ -16,9 +16,6 @@ from tests.attacks.room import Request, evidence
 from tests.attacks.running import Outcome, graded, graded_alone
 from tests.attacks.scene import ASSIGNMENT, Scene, listening, unprotected_project
 
-MUCH_MEMORY = 3 * 2**29
-"""Bytes that no process of the grader needs, not even half of them."""
-
 
 @dataclass
 class HostileClass:
@@ -71,7 +68,6 @@ class HostileClass:
         harm = {
             "grading was stopped": self.outcome.status is None,
             "a process that stood by has ended": not self.outcome.bystander,
-            "bytes of memory used": self.outcome.memory * (self.outcome.memory > MUCH_MEMORY),
             "processes were left": self.outcome.left,
             "files were changed": self.outcome.changed,
             "files were added": folders[0] ^ folders[1],
