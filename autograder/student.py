@@ -190,15 +190,18 @@ class Student:
         self._answering = True
         try:
             asked = Decoder(question, self._local).root()
-            answer = {"value": self._callbacks[asked["callback"]](*asked["arguments"])}
+            value = self._callbacks[asked["callback"]](*asked["arguments"])
+            return self._encoded({"value": value})
         except AssertionError as complaint:
             self._complaint = self._complaint or complaint
-            answer = {"error": "the function given as an argument refused what it was given"}
+            why = "refused what it was given"
         except Exception as error:
-            name = type(error).__name__
-            answer = {"error": f"the function given as an argument raised {name}"}
+            why = f"raised {type(error).__name__}"
         finally:
             self._answering = False
+        return self._encoded({"error": f"the function given as an argument {why}"})
+
+    def _encoded(self, answer: dict[str, Any]) -> bytes:
         encoder = Encoder(self._foreign)
         return encoder.message(encoder.node(answer))
 

@@ -22,6 +22,7 @@ MAX_FRAMES = 100_000
 
 _POLL_SECONDS = 0.05
 _END_SECONDS = 10.0
+_MAX_PROGRESS = 100
 _ENDED_BY_ITSELF = "the answer ended the process that ran it"
 
 
@@ -298,6 +299,8 @@ def _framed(message: bytes) -> bytes:
 
 def _progress(content: bytes) -> list[int] | None:
     """Cell and statement about to run; None for anything else, which is not ours."""
+    if len(content) > _MAX_PROGRESS:  # parsed, it would take twenty times its size
+        return None
     try:
         place = json.loads(content)
     except (ValueError, RecursionError):
