@@ -9,6 +9,7 @@ from tests.attacks.attack import Aims, Attack, Evidence, grading_ended, told_sec
 
 NOTEBOOK = "quick.ipynb"
 HUGE = 300 * 2**20  # bytes; sparse, so that it takes up no space before it is copied
+MANY = 3000
 PIPE = "neither a file nor a folder"
 SHORTLY = 1.5  # seconds; who reads from a pipe waits for ever
 
@@ -33,6 +34,10 @@ def submitting(
 
 def _copied_much(evidence: Evidence) -> bool:
     return evidence.size >= HUGE
+
+
+def _copied_many(evidence: Evidence) -> bool:
+    return len(evidence.changed) >= MANY
 
 
 def _notebook_is_a_link(folder: Path, aims: Aims) -> None:
@@ -90,7 +95,7 @@ def _huge_timestamp(folder: Path, aims: Aims) -> None:
 
 
 def _many_files(folder: Path, aims: Aims) -> None:
-    for number in range(3000):
+    for number in range(MANY):
         (folder / f"{number}.txt").touch()
 
 
@@ -127,7 +132,7 @@ ATTACKS = [
     submitting("huge-notebook", _huge_notebook, refused="more than 256 MB"),
     submitting("huge-file-beside", _huge_file_beside, _copied_much, "more than 256 MB"),
     submitting("huge-timestamp", _huge_timestamp, _copied_much, "more than 256 MB"),
-    submitting("many-files", _many_files, lambda evidence: len(evidence.changed) >= 3000),
+    submitting("many-files", _many_files, _copied_many, refused="more than"),
     submitting("deep-folders", _deep_folders, refused="nested too deeply"),
     submitting("nested-json", _nested_json, refused="not a notebook"),
     submitting("notebook-is-folder", _notebook_is_a_folder, refused="a folder"),

@@ -4,7 +4,7 @@ from tests.attacks.attack import Attack, Evidence, told
 
 LATE = """
 def late():
-    time.sleep(0.4)
+    time.sleep(0.1)
     tried(Path(AIMS["late"]).write_text, "late")
     time.sleep(600)
 """
@@ -64,8 +64,10 @@ def loot():
     if os.getpid() != first:
         time.sleep(600)
         os._exit(0)
-    time.sleep(0.3)
-    number = len(os.read(readable, 1000))
+    os.set_blocking(readable, False)
+    number = 0
+    while found := (time.sleep(0.3), tried(lambda size: os.read(readable, size), 1000))[1]:
+        number += len(found[0])
     return number if number > AIMS["limits"]["processes"] else None
 """,
         ),
