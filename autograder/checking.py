@@ -68,6 +68,8 @@ def run_checks(
         "no:terminal",
         "-p",
         "no:unraisableexception",  # collects garbage many times over at the end of each run
+        "-p",
+        "no:logging",
         "--noconftest",
     ]
     arguments += ["-c", "/dev/null", "--rootdir", str(assignment.checks.parent), "-s"]
@@ -118,6 +120,7 @@ class _Runner:
         self._task: str | None = None
 
     def pytest_configure(self, config: pytest.Config) -> None:
+        config.option.tbstyle = "no"  # nobody reads it, and to format it costs more than the check
         config.addinivalue_line("markers", "task(name, weight, page): the task of a hidden check")
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:

@@ -1,5 +1,6 @@
 """The command line. Each command imports what it needs when it runs, so that --help is quick."""
 
+import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from autograder.course import Course
     from autograder.gradebook import GradedClass
     from autograder.report import Report
-    from autograder.work import Work
 
 app = typer.Typer(
     help="Build assignments, grade notebooks isolated from the hidden checks, and report.",
@@ -157,13 +157,19 @@ def check(
     name = assignment or _assignment_of(notebook)
     with _doing(f"grading {notebook.name} as {name}; student code runs isolated: {how}") as say:
         from autograder import warm
+        from autograder.preload import collector_off, sandbox_starting
         from autograder.results import Job
-        from autograder.work import Conditions
+        from autograder.work import Conditions, report_of
 
         on = (device or Device.cpu).value
         job = Job(_course(course).directory, name, "", notebook, how.value, on)
         work = job.work(Conditions.here(name))
-        report = warm.ask(work) or _graded_here(work, say)
+        report = warm.ask(work)
+        if report is None:
+            say("importing torch (`autograder warm` keeps a grader at hand that has)")
+            with collector_off(), sandbox_starting(name, how.value, on):
+                importlib.import_module("autograder.grading")
+            report = report_of(work, say)
     if as_json:
         print(report.to_json(), end="")
     else:
@@ -271,23 +277,6 @@ def _assignment_of(notebook: Path) -> str:
         message = "says of no assignment that it is its notebook; add --assignment NAME"
         raise UsageError(f"{notebook}: {message} ({names})")
     return named or notebook.stem
-
-
-def _graded_here(work: "Work", say: Callable[[str], None]) -> "Report":
-    """Grade in this process, which has yet to import what takes seconds."""
-    say("importing torch (`autograder warm` keeps a grader at hand that has)")
-    from autograder.assignment import Assignment
-    from autograder.grading import grade_notebook
-
-    say("starting the sandbox")
-    return grade_notebook(
-        Path(work.path),
-        Assignment.load(work.assignment),
-        secret=work.secret,
-        isolation=work.isolation,
-        device=work.device,
-        say=say,
-    )
 
 
 STYLES = {"correct": "green", "partial": "yellow", "unanswered": "dim", "manual": "blue"}

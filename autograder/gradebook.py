@@ -18,6 +18,7 @@ from autograder.assignment import Assignment, sheet_path
 from autograder.converting import SystemTroubleError
 from autograder.course import Course
 from autograder.errors import CourseError
+from autograder.preload import collector_off
 from autograder.results import Job, Result
 from autograder.stopping import StoppedError, until_stopped
 
@@ -88,8 +89,9 @@ def grade_class(
         until_stopped(found) as done,
     ):
         # nbgrader takes a second to import: time in which the processes that grade start.
-        from autograder.marks import marks_in, opened
-        from autograder.writer import Writer
+        with collector_off():
+            from autograder.marks import marks_in, opened
+            from autograder.writer import Writer
 
         Assignment.load(assignment)
         graded = GradedClass(assignment)

@@ -1,12 +1,12 @@
 """Long-lived processes that grade one notebook after the other.
 
 Each is a fork of a Python that has imported what grading needs, once for all of them: nothing of
-whoever asks is in it, and a crash costs one notebook. It ends, and its sandbox with it, when its
-lifeline closes: when it is asked to, or when the process that asked for it is no more.
+whoever asks is in it, and a crash costs one notebook. They share the parent of their workers too.
+A grader ends, and its worker with it, when its lifeline closes: when it is asked to, or when the
+process that asked for it is no more.
 """
 
 import contextlib
-import gc
 import importlib
 import os
 import queue
@@ -25,6 +25,7 @@ import psutil
 from autograder.assignment import Assignment
 from autograder.course import ROOT, reason
 from autograder.errors import CourseError
+from autograder.preload import collector_off, sandbox_starting
 from autograder.work import Conditions, Result, Work, grade
 
 GRADER_DIED = "the process that grades it ended twice without a result; grade it by hand"
@@ -152,7 +153,7 @@ class _Host:
         self.conditions = work.conditions
         self._control, theirs = socket.socketpair()
         with theirs:
-            words = [str(theirs.fileno()), work.assignment]
+            words = [str(theirs.fileno()), work.assignment, work.isolation, work.device]
             try:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", __name__, *words],
@@ -233,7 +234,8 @@ def main() -> None:
     The pair: a connection on which it answers each Work with its Result, and its lifeline.
     """
     control = socket.socket(fileno=int(sys.argv[1]))
-    problem = _what_is_missing(sys.argv[2])
+    with collector_off(), sandbox_starting(*sys.argv[2:]):
+        problem = _what_is_missing(sys.argv[2])
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody here waits for graders
     while True:
         word, descriptors, _, _ = socket.recv_fds(control, 1, 2)
@@ -264,7 +266,6 @@ def _grade(connection_descriptor: int, lifeline: int, problem: str | None) -> No
 
 def _what_is_missing(assignment: str) -> str | None:
     """Import what takes seconds to import; returns why it cannot be."""
-    gc.disable()
     try:
         importlib.import_module("autograder.grading")
         checking = importlib.import_module("autograder.checking")
@@ -272,9 +273,6 @@ def _what_is_missing(assignment: str) -> str | None:
             checking.forbidden_calls(Assignment.load(assignment))
     except Exception as error:
         return f"{type(error).__name__}: {error}"
-    finally:
-        gc.enable()
-        gc.freeze()  # modules stay: neither grading nor the end need look through them
     return None
 
 

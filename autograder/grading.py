@@ -10,6 +10,7 @@ from autograder.assignment import EXERCISES, Assignment, Task
 from autograder.checking import forbidden_calls, result, run_checks, unexpected
 from autograder.errors import CourseError, UsageError
 from autograder.notebook import NotebookChannel
+from autograder.preload import modules_to_preload
 from autograder.report import Failure, Report, TaskResult
 from autograder.sandbox import DEVICES, ISOLATIONS, Limits
 from autograder.student import StoppedError, Student
@@ -19,7 +20,7 @@ MAX_NOTES = 20
 
 
 def grade_notebook(
-    path: Path,
+    submission: Submission,
     assignment: Assignment,
     *,
     secret: bytes,
@@ -31,18 +32,16 @@ def grade_notebook(
     """The report of one notebook; `say` gets what is being done.
 
     Where the clock ran out and not the processor time, which on a busy machine need not be the
-    student's fault, the notebook is graded once more while no other is. Raises CourseError for a
-    file that is no notebook of this assignment and where the sandbox cannot run, UsageError for an
-    unknown isolation or device.
+    student's fault, the notebook is graded once more while no other is. Raises CourseError for
+    a notebook of another assignment and where the sandbox cannot run, UsageError for an unknown
+    isolation or device.
     """
     _verify_choice("isolation", isolation, ISOLATIONS)
     _verify_choice("device", device, DEVICES)
-    submission = Submission.read(path)
     if submission.assignment not in (None, assignment.name):
-        raise CourseError(
-            f"{path}: a notebook of the assignment {submission.assignment[:40]!r}, not of "
-            f"{assignment.name!r}; submit the right one"
-        )
+        other = f"a notebook of the assignment {submission.assignment[:40]!r}"
+        message = f"{submission.path}: {other}, not of {assignment.name!r}; submit the right one"
+        raise CourseError(message)
     tasks = [task for task in assignment.tasks if task.kind != "written"]
     names = [task.name for task in tasks]
     cells = submission.graded_cells(names)
@@ -62,17 +61,9 @@ def grade_notebook(
     written = [task for task in assignment.tasks if task.kind == "written"]
     manual = {task.name: TaskResult(task.name, task.points, 0.0, "manual") for task in written}
     ordered = tuple((results | manual)[task.name] for task in assignment.tasks)
-    return Report.of(assignment.name, isolation, ordered, path.name, (*notes, *_notes(channel)))
-
-
-def modules_to_preload(assignment: Assignment) -> list[str]:
-    """What every notebook of the assignment imports, and what costs seconds on first use."""
-    cells = [cell.source for cell in assignment.notebook.cells if cell.cell_type == "code"]
-    sources = [*cells, (EXERCISES / "lab.py").read_text()]
-    modules = {name for source in sources for name in syntax.imported_modules(source)}
-    if any("optim" in source for source in sources):
-        modules.add("torch._dynamo")  # which the first optimizer imports
-    return sorted(modules | {"numpy", "torch", "torch.testing"})
+    return Report.of(
+        assignment.name, isolation, ordered, submission.path.name, (*notes, *_notes(channel))
+    )
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 It runs in the sandbox and never runs student code. Where the kernel lets it, it forks each worker
 into namespaces of its own; where not, each worker gets a sandbox, and a parent, of its own.
+
+A parent also serves the processes that are forked from the one that started it, at the same time.
 """
 
 import contextlib
@@ -11,11 +13,14 @@ import random
 import selectors
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgpack
@@ -23,7 +28,7 @@ import psutil
 
 from autograder import sandbox, seccomp
 from autograder.errors import CourseError
-from autograder.processes import children, kill, tree
+from autograder.processes import is_alive, kill
 from autograder.sandbox import Limits
 
 _FIRST_WORKER_USER = 2_000_000
@@ -35,19 +40,21 @@ _MAX_REFUSAL = 4096
 class Connection:
     """A new worker: descriptors for requests (written) and replies (read), and where it lives.
 
-    `ancestor`: the process below which are all processes of the worker, and itself.
+    lifeline: the worker ends when it is closed. ancestor: the process below which are all
+    processes of the worker, and itself.
     """
 
     requests: int
     replies: int
+    lifeline: socket.socket
     ancestor: psutil.Process
 
 
 class Parent:
-    """One running parent.
+    """One parent, started when this is made and ready some seconds later.
 
-    preload: modules to import before any worker is forked. `refusal` says why it can give only one
-    worker, "" where it gives as many as are wanted. Raises CourseError where it does not start.
+    preload: modules to import before any worker is forked. Raises CourseError where it cannot be
+    started.
     """
 
     def __init__(
@@ -80,10 +87,8 @@ class Parent:
             raise
         finally:
             theirs.close()
+        self._owner, self._first = os.getpid(), psutil.Process(self._process.pid)
         self._spent = False
-        self.refusal = self._await_start()
-        # bubblewrap and its first process stand above it.
-        self._self = tree(psutil.Process(self._process.pid))[-1]
 
     @property
     def _boxed(self) -> bool:
@@ -99,8 +104,12 @@ class Parent:
         path = {"PYTHONPATH": str(sandbox.WORKER.parent)}
         return list(sandbox.PROGRAM), sandbox.environment(home) | path, home
 
-    def _await_start(self) -> str:
-        """What the process says when it is ready: why workers cannot be forked from it, or ""."""
+    @cached_property
+    def refusal(self) -> str:
+        """Why it can give only one worker, "" where it gives as many as are wanted.
+
+        It says so when it is ready. Raises CourseError where it ends before.
+        """
         said = b""
         deadline = time.monotonic() + Limits().start_wall
         with selectors.DefaultSelector() as selector:
@@ -126,7 +135,7 @@ class Parent:
     @property
     def is_ready(self) -> bool:
         """Whether it can give another worker."""
-        return not self._spent and self._process.poll() is None
+        return not self._spent and is_alive(self._first)
 
     @property
     def gives_many(self) -> bool:
@@ -139,40 +148,29 @@ class Parent:
         public: files that the notebook finds beside it, by name. Raises OSError where the parent
         is no more.
         """
-        before = self._children()
         with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
             their_requests, requests = _pipe(theirs, ours, kept="write end")
             replies, their_replies = _pipe(theirs, ours, kept="read end")
-            order = msgpack.packb(self._order(limits, public))
-            header = len(order).to_bytes(4, "big")
-            socket.send_fds(self._control, [header], [their_requests, their_replies])
-            self._control.sendall(order)
+            lifeline, their_lifeline = socket.socketpair()
+            ours.enter_context(lifeline)
+            theirs.enter_context(their_lifeline)
+            lifeline.settimeout(Limits().start_wall)
+            lifeline.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            descriptors = [their_requests, their_replies, their_lifeline.fileno()]
             self._spent = not self.gives_many
-            ancestor = self._new_ancestor(before)
+            socket.send_fds(self._control, [b"W"], descriptors)
+            theirs.close()
+            order = msgpack.packb(self._order(limits, public))
+            lifeline.sendall(len(order).to_bytes(4, "big") + order)
+            sender = _sender(lifeline)
             ours.pop_all()
-        return Connection(requests, replies, ancestor)
-
-    def _new_ancestor(self, before: set[psutil.Process]) -> psutil.Process:
-        if not self.gives_many:
-            return psutil.Process(self._process.pid)
-        deadline = time.monotonic() + Limits().start_wall
-        while time.monotonic() < deadline:
-            if new := self._children() - before:
-                return new.pop()
-            time.sleep(0.001)
-        raise TimeoutError("its parent forks none")
-
-    def _children(self) -> set[psutil.Process]:
-        try:
-            return set(children(self._self))
-        except psutil.Error:
-            raise ChildProcessError("its parent has ended") from None
+        # Where it has become the worker, bubblewrap and its first process stand above it.
+        return Connection(requests, replies, lifeline, sender if self.gives_many else self._first)
 
     def _order(self, limits: Limits, public: Mapping[str, bytes]) -> dict[str, Any]:
         user = random.SystemRandom().randrange(_WORKER_USERS) + _FIRST_WORKER_USER
         boxed = self._boxed
         return {
-            "fork": self.gives_many,
             "public": dict(public),
             "visible": self._visible,
             "scratch": limits.scratch,
@@ -186,9 +184,15 @@ class Parent:
         }
 
     def close(self) -> None:
-        """End the parent and all workers; safe to call twice."""
-        with contextlib.suppress(psutil.Error):
-            kill(psutil.Process(self._process.pid))
+        """End the parent and all workers; safe to call twice.
+
+        A fork of the process that started it has no more to do with it, and ends nothing.
+        """
+        self._spent = True
+        if os.getpid() != self._owner:
+            self._control.close()
+            return
+        kill(self._first)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -215,6 +219,35 @@ def parent_for(isolation: str, device: str, preload: Sequence[str]) -> Parent:
     if made.gives_many:
         _kept[key] = made
     return made
+
+
+@contextmanager
+def starting(isolation: str, device: str, preload: Sequence[str]) -> Iterator[None]:
+    """Meanwhile start the parent that `parent_for` then gives, here and in forks of this process.
+
+    Where it does not start, or gives only one worker, each of them has to start its own.
+    """
+    made = Parent(isolation, device, preload)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(CourseError):
+            if made.gives_many:
+                _kept[isolation, device, tuple(preload)] = made
+            else:
+                made.close()
+
+
+def _sender(connection: socket.socket) -> psutil.Process:
+    """The process that sends the next byte, as the kernel tells it; no worker could forge it."""
+    layout = struct.Struct("3i")  # struct ucred: process, user, group
+    word, ancillary, _, _ = connection.recvmsg(1, socket.CMSG_SPACE(layout.size))
+    if not word:
+        raise ChildProcessError("its parent has ended")
+    try:
+        return psutil.Process(layout.unpack(ancillary[0][2])[0])
+    except psutil.Error:
+        raise ChildProcessError("it has ended") from None
 
 
 def _pipe(theirs: contextlib.ExitStack, ours: contextlib.ExitStack, kept: str) -> tuple[int, int]:

@@ -127,19 +127,25 @@ def timestamp(folder: Path) -> str:
 def _choose(cells: list[NotebookNode], name: str, master: NotebookNode) -> int | None:
     """Which of the cells of that name counts: the last with an answer in it, else the last."""
     named = [number for number, cell in enumerate(cells) if _grade_id(cell) == name]
-    answered = [number for number in named if cells[number].source != master.source]
+    answered = [number for number in named if _source(cells[number]) != master.source]
     return max(answered or named, default=None)
 
 
 def _grade_id(cell: NotebookNode) -> Any:
-    metadata = cell.metadata.get("nbgrader")
-    return metadata.get("grade_id") if isinstance(metadata, dict) else None
+    metadata = cell.get("metadata")
+    data = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    return data.get("grade_id") if isinstance(data, dict) else None
+
+
+def _source(cell: NotebookNode) -> str:
+    """The text of a cell; one may lack it, for what students submit is not validated."""
+    return cell.get("source", "")
 
 
 def _plain(number: int, cell: NotebookNode) -> NotebookNode:
     """A cell that is not graded: its source, and the pictures pasted into it."""
     kind = cell.cell_type if cell.cell_type in CELL_TYPES else "raw"
-    return _cell(kind, f"cell-{number}", cell.source, {}, **_pictures(cell))
+    return _cell(kind, f"cell-{number}", _source(cell), {}, **_pictures(cell))
 
 
 def _cell(kind: str, name: str, source: str, metadata: dict[str, Any], **more: Any) -> NotebookNode:
@@ -155,7 +161,7 @@ def _graded(cell: NotebookNode, master: NotebookNode) -> NotebookNode:
     """A graded cell: the master's, but for the text and pictures of a written answer."""
     if not is_solution(master):
         return master
-    return NotebookNode(master | _pictures(cell) | {"source": cell.source})
+    return NotebookNode(master | _pictures(cell) | {"source": _source(cell)})
 
 
 def _lost(master: NotebookNode) -> NotebookNode:

@@ -35,3 +35,11 @@ def kill(ancestor: psutil.Process) -> None:
     for process in reversed(tree(ancestor)):
         with contextlib.suppress(psutil.Error):
             process.kill()
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it runs: neither gone nor waiting to be buried."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False

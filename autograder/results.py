@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from autograder.cluster import Cluster
 
 MAX_FOLDER_BYTES = 256 * 2**20
-MAX_FOLDER_FILES = 10_000
+MAX_FOLDER_FILES = 1000
 
 
 @dataclass(frozen=True)

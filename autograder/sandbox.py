@@ -59,7 +59,7 @@ def bubblewrap_command(scratch: int, device: str) -> list[str]:
     command += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
     command += ["--unshare-cgroup-try", "--hostname", "worker"]
     if is_root():
-        for right in ("SETUID", "SETGID", "SYS_ADMIN"):  # given up before student code runs
+        for right in ("KILL", "SETUID", "SETGID", "SYS_ADMIN"):  # given up before student code runs
             command += ["--cap-add", f"CAP_{right}"]
     else:
         command += ["--unshare-user"]
@@ -106,7 +106,7 @@ def visible_folders() -> list[Path]:
 
 
 def _system_folders() -> list[Path]:
-    names = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/etc/fonts", "/etc/ld.so.cache")
+    names = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/fonts", "/etc/ld.so.cache")
     return [Path(name) for name in names if Path(name).exists()]
 
 

@@ -47,8 +47,13 @@ class Submission:
 
     @classmethod
     def read(cls, path: Path) -> "Submission":
-        """Read the file; raises CourseError that names it and the remedy."""
-        content = _notebook(path, _content(path))
+        """The notebook in a file; raises CourseError that names it and the remedy."""
+        return cls.of(path, file_bytes(path))
+
+    @classmethod
+    def of(cls, path: Path, data: bytes) -> "Submission":
+        """The notebook that such a file holds; path: what messages call it."""
+        content = _notebook(path, _content(path, data))
         course = content["metadata"].get("course")
         assignment = course.get("assignment") if isinstance(course, dict) else None
         code = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
@@ -78,8 +83,7 @@ class Submission:
         return list(self.cells)
 
 
-def _content(path: Path) -> Any:
-    data = file_bytes(path)
+def _content(path: Path, data: bytes) -> Any:
     if not data.strip():
         raise CourseError(f"{path}: the file is empty; {SAVE_AGAIN}")
     try:
@@ -123,12 +127,12 @@ def _cannot_read(path: Path, error: OSError) -> NoReturn:
 def _notebook(path: Path, content: Any) -> dict[str, Any]:
     if not isinstance(content, dict) or "nbformat" not in content:
         raise CourseError(f"{path}: JSON, but not a notebook; submit the .ipynb file")
-    if not isinstance(content["nbformat"], int) or content["nbformat"] < 4:
-        raise CourseError(
-            f"{path}: nbformat {content['nbformat']!r:.9}, older than 4; {SAVE_AGAIN}"
-        )
-    metadata = content.setdefault("metadata", {})
-    cells = content.get("cells")
+    version, minor = content["nbformat"], content.get("nbformat_minor", 0)
+    if type(version) is not int or version != 4:
+        raise CourseError(f"{path}: nbformat {version!r:.9}, and not 4; {SAVE_AGAIN}")
+    if type(minor) is not int:
+        raise CourseError(f"{path}: nbformat_minor {minor!r:.9}, and no number; {SAVE_AGAIN}")
+    metadata, cells = content.get("metadata"), content.get("cells")
     if not isinstance(metadata, dict) or not isinstance(cells, list):
         raise CourseError(f"{path}: a notebook without cells or metadata; {SAVE_AGAIN}")
     language = _language(metadata)
@@ -152,11 +156,22 @@ def _language(metadata: dict[str, Any]) -> str:
 
 
 def _is_cell(cell: Any) -> bool:
-    if not isinstance(cell, dict) or not isinstance(cell.get("cell_type"), str):
+    """Whether its parts are of the kinds that nbgrader takes for granted."""
+    if not isinstance(cell, dict):
         return False
-    source = cell.get("source", "")
-    lines = isinstance(source, list) and all(isinstance(line, str) for line in source)
-    return isinstance(source, str) or lines
+    words = [cell.get("cell_type"), cell.get("id", "")]
+    source, outputs = cell.get("source", ""), cell.get("outputs", [])
+    bundles = [cell.get("metadata"), cell.get("attachments", {})]
+    return (
+        _is_list_of(str, words)
+        and (isinstance(source, str) or _is_list_of(str, source))
+        and _is_list_of(dict, outputs)
+        and _is_list_of(dict, bundles)
+    )
+
+
+def _is_list_of(kind: type, value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, kind) for each in value)
 
 
 def _source(cell: dict[str, Any]) -> str:
@@ -166,8 +181,7 @@ def _source(cell: dict[str, Any]) -> str:
 
 def _code_cell(cell: dict[str, Any]) -> CodeCell:
     text = _source(cell).encode(errors="replace").decode()  # half a surrogate pair is no text
-    metadata = cell.get("metadata")
-    tags = metadata.get("tags") if isinstance(metadata, dict) else None
+    tags = cell["metadata"].get("tags")
     names = tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
     code = _without_magics(text)
     return CodeCell(TOO_DEEP if syntax.too_deep(code) else code, names)

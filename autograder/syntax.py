@@ -62,7 +62,8 @@ def _bound(node: ast.AST) -> Iterator[str]:
         yield from _bound(child)
 
 
-def imported_modules(source: str) -> set[str]:
+@lru_cache(maxsize=256)
+def imported_modules(source: str) -> frozenset[str]:
     """The modules that a cell imports, in full; relative imports excepted."""
     modules: set[str] = set()
     for node in (node for statement in parsed(source) for node in ast.walk(statement)):
@@ -70,7 +71,7 @@ def imported_modules(source: str) -> set[str]:
             modules.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             modules.add(node.module)
-    return modules
+    return frozenset(modules)
 
 
 @dataclass(frozen=True)

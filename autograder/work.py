@@ -4,8 +4,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from autograder.assignment import CHECKS, EXERCISES, Assignment, known
 from autograder.course import ROOT
 from autograder.errors import CourseError
 from autograder.report import Report, plain
+from autograder.submission import Submission
 
 LIBRARIES = ("numpy", "pytest", "scikit-learn", "torch")
 
@@ -82,7 +82,7 @@ class Result:
 def grade(work: Work) -> Result:
     """Grade a notebook in this process; what stands against it is the result's error."""
     try:
-        return Result(work.student, work.key, report=_report(work))
+        return Result(work.student, work.key, report=report_of(work))
     except CourseError as error:
         return Result(work.student, work.key, error=str(error))
     except Exception as error:
@@ -91,24 +91,21 @@ def grade(work: Work) -> Result:
         return Result(work.student, work.key, error=plain(why))
 
 
-def _report(work: Work) -> Report:
+def report_of(work: Work, say: Callable[[str], None] = lambda doing: None) -> Report:
+    """Grade a notebook in this process; raises CourseError for what stands against it."""
     # torch takes seconds to import: only the processes that grade wait for it.
     from autograder.grading import grade_notebook
 
     _verify_conditions(work)
-    with tempfile.TemporaryDirectory(prefix="autograder-") as folder:
-        path = Path(folder) / Path(work.path).name
-        path.write_bytes(work.notebook)
-        try:
-            report = grade_notebook(
-                path,
-                Assignment.load(work.assignment),
-                secret=work.secret,
-                isolation=work.isolation,
-                device=work.device,
-            )
-        except CourseError as error:
-            raise type(error)(str(error).replace(str(path), work.path)) from error
+    say("starting the sandbox")
+    report = grade_notebook(
+        Submission.of(Path(work.path), work.notebook),
+        Assignment.load(work.assignment),
+        secret=work.secret,
+        isolation=work.isolation,
+        device=work.device,
+        say=say,
+    )
     _verify_conditions(work)
     return report
 

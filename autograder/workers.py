@@ -45,6 +45,7 @@ class Worker:
         self._parent, self._limits, self._deadline = parent, limits, deadline
         connection = parent.worker(limits, public or {})
         self._out, self._in = connection.requests, connection.replies
+        self._lifeline = connection.lifeline
         self._ancestor = connection.ancestor
         self._buffer = bytearray()
         self._forked, self._fork_name = False, b""
@@ -268,6 +269,7 @@ class Worker:
             psutil.wait_procs(self._own or [self._ancestor], _END_SECONDS)
         else:
             self._parent.close()
+        self._lifeline.close()
         for descriptor in (self._in, self._out):
             os.close(descriptor)
 

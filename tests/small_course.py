@@ -12,6 +12,7 @@ from autograder.assignment import Assignment, Task
 from autograder.grading import grade_notebook
 from autograder.report import Report, TaskResult
 from autograder.sandbox import Limits
+from autograder.submission import Submission
 
 SECRET = b"the secret of a small course"
 QUICK = Limits(call_cpu=1)
@@ -118,7 +119,8 @@ def graded(
 ) -> Report:
     """The report of a notebook with these cells."""
     path = write_notebook(assignment.path.parent.parent / "submitted.ipynb", cells)
-    return grade_notebook(path, assignment, secret=SECRET, limits=limits, **options)
+    submission = Submission.read(path)
+    return grade_notebook(submission, assignment, secret=SECRET, limits=limits, **options)
 
 
 def verdicts(report: Report) -> dict[str, tuple[str, float]]:

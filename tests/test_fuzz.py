@@ -8,6 +8,7 @@ import copy
 import json
 import math
 import os
+import socket
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -404,7 +405,7 @@ class Wires:
         os.write(replies, self._written)
         os.close(replies)
         self.theirs.append(requests)
-        return Connection(ours_to_write, ours_to_read, self._ancestor)
+        return Connection(ours_to_write, ours_to_read, socket.socket(), self._ancestor)
 
     def close(self) -> None:
         for descriptor in self.theirs:

@@ -15,6 +15,7 @@ from autograder.errors import CourseError, UsageError
 from autograder.grading import grade_notebook
 from autograder.sandbox import Limits
 from autograder.student import LocalChannel, Student
+from autograder.submission import Submission
 from tests.small_course import (
     ANSWERS,
     CHECKS,
@@ -164,7 +165,7 @@ def test_format_four_point_zero_with_half_a_surrogate_pair_and_deep_nesting(
     path = tmp_path / "old.ipynb"
     notebook = {"nbformat": 4, "nbformat_minor": 0, "metadata": {}, "cells": cells}
     path.write_text(json.dumps(notebook))
-    report = grade_notebook(path, small, secret=SECRET)
+    report = grade_notebook(Submission.read(path), small, secret=SECRET)
     assert verdicts(report) == FULL
     assert any("nested too deeply" in note for note in report.notes)
 
@@ -202,7 +203,7 @@ def test_a_second_try_waits_until_nobody_else_grades() -> None:
 def test_another_assignment_is_refused(small: SmallAssignment, tmp_path: Path) -> None:
     path = write_notebook(tmp_path / "other.ipynb", [], course={"assignment": "attention"})
     with pytest.raises(CourseError, match=r"other\.ipynb: .*'attention', not of 'small'"):
-        grade_notebook(path, small, secret=SECRET)
+        grade_notebook(Submission.read(path), small, secret=SECRET)
 
 
 def test_unknown_choices_are_refused(small: SmallAssignment) -> None:

@@ -298,11 +298,11 @@ def test_a_stopped_run_leaves_nothing_behind(project: Project, tmp_path: Path, h
         stderr=subprocess.DEVNULL,
     )
     process = psutil.Process(running.pid)
-    while [len(grader.children()) for grader in grader_processes(process)] != [1, 1]:
+    # A host, two graders, three processes of the workers' parent, three of each worker.
+    while len(process.children(recursive=True)) < 12:
         assert running.poll() is None
         time.sleep(0.1)
     below = process.children(recursive=True)
-    assert len(list(scratch.iterdir())) == 2
     process.send_signal(how)
     running.wait()
     _, alive = psutil.wait_procs(below, timeout=60)

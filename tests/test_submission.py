@@ -20,6 +20,10 @@ def notebook(**changes: Any) -> dict[str, Any]:
     return {"nbformat": 4, "nbformat_minor": 5, "metadata": PYTHON, "cells": cells} | changes
 
 
+def code(source: Any, **more: Any) -> dict[str, Any]:
+    return {"cell_type": "code", "metadata": {}, "source": source} | more
+
+
 def read(folder: Path, content: Any) -> Submission:
     path = folder / "work.ipynb"
     path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
@@ -46,16 +50,30 @@ BAD = {
     "long number": (b'{"nbformat": ' + b"9" * 10_000 + b"}", "not a notebook", "submit it"),
     "list": ([1], "not a notebook", ".ipynb"),
     "other JSON": ({"cells": []}, "not a notebook", ".ipynb"),
-    "version 3": ({"nbformat": 3, "worksheets": []}, "nbformat 3, older than 4", "open it"),
-    "version of text": (notebook(nbformat="4"), "older than 4", "open it"),
+    "version 3": ({"nbformat": 3, "worksheets": []}, "nbformat 3, and not 4", "open it"),
+    "version of text": (notebook(nbformat="4"), "nbformat '4'", "open it"),
     "version 4.0": (notebook(nbformat=3.9), "nbformat 3.9", "open it"),
+    "version 5": (notebook(nbformat=5), "nbformat 5, and not 4", "open it"),
+    "minor version": (notebook(nbformat_minor="5"), "nbformat_minor '5'", "open it"),
+    "no metadata": ({"nbformat": 4, "cells": []}, "without cells or metadata", "submit it again"),
     "no cells": ({"nbformat": 4, "metadata": {}}, "without cells", "submit it again"),
     "cells in a map": (notebook(cells={"a": 1}), "without cells", "submit it again"),
     "metadata": (notebook(metadata=[]), "without cells or metadata", "submit it again"),
     "cell": (notebook(cells=[7]), "cell 1 is malformed", "submit it again"),
     "cell type": (notebook(cells=[{"cell_type": 1}]), "cell 1 is malformed", "submit it again"),
-    "source": (
-        notebook(cells=[{"cell_type": "code", "source": [1]}]),
+    "source": (notebook(cells=[code([1])]), "cell 1 is malformed", "submit it again"),
+    "no metadata of a cell": (
+        notebook(cells=[code("x = 1"), {"cell_type": "code", "source": "x = 1"}]),
+        "cell 2 is malformed",
+        "submit it again",
+    ),
+    "outputs": (
+        notebook(cells=[code("x = 1", outputs=["text"])]),
+        "cell 1 is malformed",
+        "submit it again",
+    ),
+    "attachments": (
+        notebook(cells=[{"cell_type": "markdown", "metadata": {}, "attachments": []}]),
         "cell 1 is malformed",
         "submit it again",
     ),
@@ -70,7 +88,7 @@ BAD = {
         "set its kernel to Python",
     ),
     "much code": (
-        notebook(cells=[{"cell_type": "code", "source": "x=1\n" * 2**19 + "x"}]),
+        notebook(cells=[code("x=1\n" * 2**19 + "x")]),
         "more than 1 MB of code",
         "not graded",
     ),
@@ -134,14 +152,13 @@ def test_a_notebook_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"nbformat_minor": 0, "cells": [{"cell_type": "code", "source": "x = 1"}]},
-        {"metadata": {}, "cells": [{"cell_type": "code", "source": ["x =", " 1"]}]},
+        {"nbformat_minor": 0, "cells": [code("x = 1")]},
+        {"metadata": {}, "cells": [code(["x =", " 1"])]},
         {
             "metadata": {"course": [], "kernelspec": 3, "language_info": {"name": "ipython"}},
-            "cells": [{"cell_type": "code", "source": "x = 1", "metadata": {"tags": "no-grade"}}],
+            "cells": [code("x = 1", metadata={"tags": "no-grade"})],
         },
-        {"nbformat": 5, "cells": [{"cell_type": "code", "source": "x = 1", "metadata": []}]},
-        {"cells": [{"cell_type": "raw"}, {"cell_type": "code", "source": "x = 1"}]},
+        {"cells": [{"cell_type": "raw", "metadata": {}}, code("x = 1")]},
     ],
 )
 def test_what_is_odd_but_clear_is_graded(tmp_path: Path, changes: dict[str, Any]) -> None:
@@ -150,12 +167,12 @@ def test_what_is_odd_but_clear_is_graded(tmp_path: Path, changes: dict[str, Any]
 
 
 def test_half_a_surrogate_pair_becomes_a_question_mark(tmp_path: Path) -> None:
-    content = notebook(cells=[{"cell_type": "code", "source": "x = '\ud83d'"}])
+    content = notebook(cells=[code("x = '\ud83d'")])
     assert read(tmp_path, content).cells == (CodeCell("x = '?'"),)
 
 
 def test_a_cell_that_is_nested_too_deeply_says_so(tmp_path: Path) -> None:
-    content = notebook(cells=[{"cell_type": "code", "source": "x = " + "-" * 2000 + "1"}])
+    content = notebook(cells=[code("x = " + "-" * 2000 + "1")])
     [cell] = read(tmp_path, content).cells
     with pytest.raises(RecursionError, match="too deeply"):
         exec(cell.source)
@@ -191,14 +208,14 @@ def test_a_cell_that_is_nested_too_deeply_says_so(tmp_path: Path) -> None:
     ],
 )
 def test_magics_are_idle_and_the_rest_is_kept(tmp_path: Path, source: str, plain: str) -> None:
-    [cell] = read(tmp_path, notebook(cells=[{"cell_type": "code", "source": source}])).cells
+    [cell] = read(tmp_path, notebook(cells=[code(source)])).cells
     assert cell.source == plain
     assert bool(syntax.parsed(plain)) == (plain != "" and "def f(:" not in plain)
 
 
 def test_very_many_magics_end(tmp_path: Path) -> None:
     many = "%%time\n" * 10_000 + "%pwd\n" * 5000 + "x = 1"
-    [cell] = read(tmp_path, notebook(cells=[{"cell_type": "code", "source": many}])).cells
+    [cell] = read(tmp_path, notebook(cells=[code(many)])).cells
     assert cell.source.endswith("%pwd\nx = 1") and cell.source.startswith("pass\n")
     assert cell.source.count("pass") == submission.MAX_MAGICS
 

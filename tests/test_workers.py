@@ -3,7 +3,9 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -12,6 +14,7 @@ import pytest
 from autograder import parents, seccomp
 from autograder.notebook import NotebookChannel
 from autograder.parents import Parent
+from autograder.processes import tree
 from autograder.sandbox import Limits
 from autograder.student import StoppedError, Student
 from autograder.submission import CodeCell
@@ -20,6 +23,7 @@ from tests.small_course import QUICK, SmallAssignment, graded, small_assignment,
 
 STAMP = """
 import os
+import socket
 from pathlib import Path
 
 stamp = os.urandom(8).hex()
@@ -47,6 +51,16 @@ def linger():
             os.execvp("sleep", ["sleep", "1000"])
         os._exit(0)
     os.wait()
+
+def listen(name):
+    global server
+    server = socket.socket(socket.AF_UNIX)
+    server.bind("\\0" + name)
+    server.listen()
+
+def connect(name):
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex("\\0" + name)
 
 def processes():
     return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
@@ -139,9 +153,53 @@ def test_one_parent_gives_many_workers_that_do_not_see_each_other() -> None:
         for student in students:
             assert student.processes() == [1, 2]
         assert len({student.mark() for student in students}) == 3
+        students[0].listen("meeting")
+        assert [student.connect("meeting") == 0 for student in students] == [True, False, False]
     finally:
         for worker in workers:
             worker.close()
+
+
+def test_a_worker_ends_with_its_grader_alone() -> None:
+    """Two processes share a parent; one is killed while its worker is busy."""
+    parent = parents.parent_for("bubblewrap", "cpu", [])
+    mine = Worker(parent, QUICK)
+    before = tree(parent._first)
+    if (grader := os.fork()) == 0:
+        Student(Worker(parent, Limits())).run([("while True:\n    pass", [])])
+    try:
+        assert until(lambda: any(p.cpu_times().user > 0.5 for p in added(parent, before)))
+        busy = added(parent, before)
+    finally:
+        os.kill(grader, signal.SIGKILL)
+        os.waitpid(grader, 0)
+    _, alive = psutil.wait_procs(busy, 10)
+    assert alive == []
+    assert Student(mine).run([("1 + 1", [])]) == []
+    mine.close()
+
+
+def added(parent: Parent, before: Sequence[psutil.Process]) -> list[psutil.Process]:
+    return [process for process in tree(parent._first) if process not in before]
+
+
+def until(condition: Callable[[], bool]) -> bool:
+    """Whether the condition holds within ten seconds."""
+    deadline = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return condition()
+
+
+def test_a_fork_that_closes_a_shared_parent_ends_nothing() -> None:
+    parent = parents.parent_for("bubblewrap", "cpu", [])
+    if (grader := os.fork()) == 0:
+        parent.close()
+        os._exit(0)
+    os.waitpid(grader, 0)
+    worker = Worker(parent, QUICK)
+    assert Student(worker).run([("1 + 1", [])]) == []
+    worker.close()
 
 
 def test_a_parent_that_has_died_is_replaced() -> None:

@@ -7,6 +7,7 @@ capabilities(7) and seccomp(2). Every failure raises OSError.
 import ctypes
 import os
 import resource
+import signal
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,10 +16,11 @@ from typing import Any
 SCRATCH = ("/dev/shm", "/tmp", "/home/student")
 HOME = "/home/student"
 
-_NEW_MOUNTS, _NEW_IPC, _NEW_USER, _NEW_PIDS = 0x20000, 0x8000000, 0x10000000, 0x20000000
+_NEW_MOUNTS, _NEW_IPC, _NEW_USER = 0x20000, 0x8000000, 0x10000000
+_NEW_PIDS, _NEW_NETWORK = 0x20000000, 0x40000000
 _READ_ONLY, _REMOUNT, _BIND, _RECURSIVE, _PRIVATE = 1, 32, 0x1000, 0x4000, 0x40000
 _NO_SET_UID, _NO_DEVICES, _NO_EXECUTION = 2, 4, 8
-_SET_DUMPABLE, _SET_SECCOMP, _SET_NO_NEW_PRIVILEGES, _FILTER = 4, 22, 38, 2
+_SET_END_SIGNAL, _SET_DUMPABLE, _SET_SECCOMP, _SET_NO_NEW_PRIVILEGES, _FILTER = 1, 4, 22, 38, 2
 _CAPABILITIES_3 = 0x20080522
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -38,12 +40,12 @@ def hide() -> None:
 
 
 def enter_namespaces() -> None:
-    """Mounts, processes (from the next fork on) and shared memory of one's own.
+    """Mounts, processes (from the next fork on), shared memory and sockets of one's own.
 
     Root needs no user namespace for it and becomes another user later; anybody else does.
     """
     user, group = os.getuid(), os.getgid()
-    spaces = _NEW_MOUNTS | _NEW_IPC | _NEW_PIDS
+    spaces = _NEW_MOUNTS | _NEW_IPC | _NEW_PIDS | _NEW_NETWORK
     _do("unshare", spaces if user == 0 else spaces | _NEW_USER)
     if user != 0:
         _do("prctl", _SET_DUMPABLE, 1, 0, 0, 0)  # or the maps could not be written
@@ -94,6 +96,11 @@ def restrict(order: Mapping[str, Any]) -> None:
         none = (ctypes.c_uint32 * 6)()
         _do("capset", ctypes.byref(_Header(_CAPABILITIES_3, 0)), none)
         _set_filter(order["filter"])
+
+
+def end_with_parent() -> None:
+    """Be killed when the process that forked this one ends; a change of user would undo it."""
+    _do("prctl", _SET_END_SIGNAL, signal.SIGKILL, 0, 0, 0)
 
 
 def _lower_limits(order: Mapping[str, Any]) -> None:

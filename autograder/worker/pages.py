@@ -5,7 +5,6 @@ each fork, against 5 ms after this. See madvise(2), MADV_COLLAPSE (Linux 6.1).
 """
 
 import ctypes
-import gc
 import re
 from pathlib import Path
 
@@ -16,8 +15,6 @@ _OWN_MEMORY = re.compile(r"([0-9a-f]+)-([0-9a-f]+) rw-p \S+ 00:00 0\s*(?:\[heap\
 
 def gather() -> None:
     """Collapse the process's own memory into large pages; where that is refused it stays small."""
-    gc.collect()
-    gc.freeze()  # the collector would write to every page that parent and forks share
     libc = ctypes.CDLL(None)
     for line in Path("/proc/self/maps").read_text().splitlines():
         if found := _OWN_MEMORY.fullmatch(line.strip()):
