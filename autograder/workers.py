@@ -115,9 +115,12 @@ class Worker:
         self._forked = False
         deadline = time.monotonic() + _END_SECONDS
         self._kill_strangers()
+        unread = MAX_FRAME  # more than one answer the fork cannot have left behind
         while not self._buffer.endswith(self._fork_ended):
+            unread -= len(self._buffer)
+            del self._buffer[: -len(self._fork_ended)]
             ready, _, _ = select.select([self._in], [], [], max(0, deadline - time.monotonic()))
-            if not ready or not self._has_read():
+            if unread < 0 or not ready or not self._has_read():
                 return self.close()
         self._buffer.clear()
         while self._kill_strangers():
