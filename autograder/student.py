@@ -123,7 +123,7 @@ class Student:
 
     def build(self, path: str, *args: Any, **kwargs: Any) -> "Handle":
         """A public object, such as torch.nn.Linear, made in the worker."""
-        return self._request("build", path=path, args=args, kwargs=kwargs)
+        return _object(self._request("build", path=path, args=args, kwargs=kwargs))
 
     def begin_task(self) -> None:
         """Return to the state after the notebook's cells, where the channel can do that."""
@@ -136,7 +136,7 @@ class Student:
 
     def put(self, value: Any) -> "Handle":
         """Keep plain data in the worker as one object; `Handle.value` reads its present state."""
-        return self._request("keep", kept=value)
+        return _object(self._request("keep", kept=value))
 
     @contextmanager
     def no_autograd(self) -> Iterator[None]:
@@ -220,7 +220,7 @@ class Handle:
         return self._use("item", key)
 
     def __iter__(self) -> Iterator[Any]:
-        iterator = self._use("iterate")
+        iterator = _object(self._use("iterate"))
         for _ in range(MAX_ITEMS):
             try:
                 yield iterator.next()
@@ -247,7 +247,7 @@ class Handle:
 
     def parameter_list(self) -> "Handle":
         """The live parameters, as the argument of an optimizer that is built in the worker."""
-        return self._use("parameter_list")
+        return _object(self._use("parameter_list"))
 
     def state_dict(self) -> dict[str, Any]:
         return self._use("state_dict")
@@ -282,6 +282,13 @@ def _student_error(content: Any) -> StudentError:
     type_name, message, trace = (_text(content, key) for key in ("type", "message", "trace"))
     stub = _item(content, "stub") is True
     return StudentError(type_name or "Exception", message, trace, stub)
+
+
+def _object(answer: Any) -> "Handle":
+    """What stays in the worker; a notebook that forges another answer has failed."""
+    if not isinstance(answer, Handle):
+        raise StudentError("TypeError", "the notebook gave a value in place of an object")
+    return answer
 
 
 def _item(content: Any, key: str) -> Any:

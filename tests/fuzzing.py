@@ -54,7 +54,7 @@ def sent(value: Any) -> bytes:
     return encoder.message(encoder.node(value))
 
 
-def _replied(value: Any) -> bytes:
+def replied(value: Any) -> bytes:
     """A reply that has changed none of what was sent, whatever that was."""
     encoder = Encoder()
     encoder.objects, encoder.entries = [None] * 40, [None] * 40
@@ -216,7 +216,7 @@ def seeds(target: str) -> list[bytes]:
         replies = [{"value": arguments()}, {"error": errors}, {"value": [{"cell": 1, **errors}]}]
         question = {"callback": 0, "arguments": [torch.ones(2), 3]}
         messages = [sent(value) for value in (question, arguments(), torch.Generator())]
-        return [*messages, *map(_replied, [*replies, {}, {"error": [1]}])]
+        return [*messages, *map(replied, [*replies, {}, {"error": [1]}])]
     if target == "frames":
         return [struct.pack(">I", 3) + b"RabX", struct.pack(">I", 2**32 - 1)]
     sheet = Assignment.load("perceptron").notebook

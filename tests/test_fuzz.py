@@ -312,6 +312,10 @@ def test_a_check_meets_only_errors_of_the_student(message: bytes) -> None:
     fuzzing.reply(message)
 
 
+def test_a_value_in_place_of_an_object_is_an_error_of_the_student() -> None:
+    fuzzing.reply(fuzzing.replied({"value": torch.Generator()}))
+
+
 class Garbled:
     """A channel to a session in this process; what it replies is changed on the way."""
 
