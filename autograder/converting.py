@@ -22,6 +22,9 @@ REMEDIES = {
     os.strerror(errno.ENOSPC): "free some space and run again",
     os.strerror(errno.EROFS): "make the folder writable or choose another",
     "readonly database": "make the file writable",
+    "authentication failed": "mend user and password in the address of the gradebook",
+    "FATAL:  database": "create it, or mend the address of the gradebook",
+    "Connection refused": "start the database server, or mend the address of the gradebook",
     "database is locked": "end the other program that uses it and run again",
 }
 """What to do, by the words in which a system says what is wrong with it."""

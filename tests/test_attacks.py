@@ -8,7 +8,9 @@ import html
 import inspect
 import json
 import pickle
+import re
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from filelock import FileLock
 
 from autograder.assignment import Assignment, Task
 from autograder.checking import result, run_checks
+from autograder.course import ROOT
 from autograder.student import LocalChannel, Student
 from tests.attacks import ATTACKS, scene
 from tests.attacks.attack import (
@@ -202,6 +205,22 @@ def test_a_harmless_submission_harms_no_unprotected_grader(
 def test_what_honest_work_is_worth(project: Scene) -> None:
     assert sum(project.points.values()) == FULL_MARK
     assert HARMLESS.earns(project.points) == FULL_MARK
+
+
+def test_every_attack_is_named_on_the_page_of_threats() -> None:
+    page = (ROOT / "book" / "instructors" / "threat_model.md").read_text()
+    cells = [line.split("|")[3] for line in page.splitlines() if line.count("|") == 4]
+    assert {attack.name for attack in ATTACKS} == set().union(*map(named_in, cells))
+
+
+def named_in(cell: str) -> set[str]:
+    """Names of attacks: `reading-files`, `-frames` of the same kind, `-notes-*` of several."""
+    found, kind = set(), ""
+    for word in re.findall(r"`([a-z0-9*-]+)`", cell):
+        word = kind + word if word.startswith("-") else word
+        kind = word.partition("-")[0]
+        found |= {attack.name for attack in ATTACKS if fnmatch(attack.name, word)} or {word}
+    return found
 
 
 # -- what would replace the comparison -----------------------------------------------------------

@@ -191,21 +191,21 @@ def test_a_regrade_keeps_what_a_person_graded(course: CourseOnServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "reason"),
+    ("url", "reason", "remedy"),
     [
-        ("postgresql://teacher:{wrong}@/marks?host={folder}", "password authentication failed"),
-        ("postgresql://teacher:{right}@/elsewhere?host={folder}", "does not exist"),
-        ("postgresql+psycopg://teacher:{right}@127.0.0.1:1/marks", "refused"),
-        ("postgresql+psycopg2://teacher:{right}@/marks", "No module named 'psycopg2'"),
+        ("postgresql://teacher:{wrong}@/marks?host={folder}", "password", "mend user and password"),
+        ("postgresql://teacher:{right}@/elsewhere?host={folder}", "does not exist", "create it"),
+        ("postgresql+psycopg://teacher:{right}@127.0.0.1:1/marks", "refused", "start the database"),
+        ("postgresql+psycopg2://teacher:{right}@/marks", "No module named 'psycopg2'", "install"),
     ],
 )
 def test_a_gradebook_that_cannot_be_opened_is_one_line(
-    course: CourseOnServer, tmp_path: Path, url: str, reason: str
+    course: CourseOnServer, tmp_path: Path, url: str, reason: str, remedy: str
 ) -> None:
     wrong = ESCAPED.replace("course", "curse")
     url = url.format(wrong=wrong, right=ESCAPED, folder=course.server.folder)
     [line] = _errors_with(course, tmp_path / "course", url)
-    assert line.startswith("autograder: postgresql") and reason in line
+    assert line.startswith("autograder: postgresql") and reason in line and remedy in line
     assert "curse" not in line
 
 
