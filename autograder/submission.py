@@ -15,8 +15,7 @@ from autograder.errors import CourseError
 
 MAX_BYTES = 64 * 2**20
 MAX_SOURCE = 2**20
-MAX_MAGIC_SOURCE = 50_000
-MAX_MAGICS = 200
+MAX_PARSED = 5 * 2**20  # characters; some five seconds, where each line is parsed again for a magic
 MAX_ROUNDS = 50
 TIMING_MAGICS = ("time", "timeit", "capture", "prun")
 # A line magic, a shell command or a question for help; what `%time` measures is kept.
@@ -59,7 +58,8 @@ class Submission:
         code = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
         if sum(len(_source(cell)) for cell in code) > MAX_SOURCE:
             raise CourseError(f"{path}: more than {MAX_SOURCE // 2**20} MB of code; not graded")
-        cells = tuple(_code_cell(cell) for cell in code)
+        parser = _Parser()
+        cells = tuple(_code_cell(cell, parser) for cell in code)
         return cls(path, assignment if isinstance(assignment, str) else None, cells)
 
     def graded_cells(self, tasks: Sequence[str]) -> list[CodeCell]:
@@ -179,15 +179,27 @@ def _source(cell: dict[str, Any]) -> str:
     return source if isinstance(source, str) else "".join(source)
 
 
-def _code_cell(cell: dict[str, Any]) -> CodeCell:
+@dataclass
+class _Parser:
+    """Finds the syntax errors of a notebook for as long as its share of time lasts."""
+
+    left: int = MAX_PARSED
+
+    def error_line(self, source: str) -> int:
+        """The number of the first line that is no Python, 0 where there is none to be found."""
+        self.left -= len(source)
+        return syntax.error_line(source) or 0 if self.left >= 0 else 0
+
+
+def _code_cell(cell: dict[str, Any], parser: _Parser) -> CodeCell:
     text = _source(cell).encode(errors="replace").decode()  # half a surrogate pair is no text
     tags = cell["metadata"].get("tags")
     names = tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
-    code = _without_magics(text)
+    code = _without_magics(text, parser)
     return CodeCell(TOO_DEEP if syntax.too_deep(code) else code, names)
 
 
-def _without_magics(source: str) -> str:
+def _without_magics(source: str, parser: _Parser) -> str:
     """Plain Python: a timing magic leaves its code, any other cell magic empties its cell."""
     first, _, rest = source.lstrip().partition("\n")
     while first.startswith("%%"):
@@ -195,15 +207,16 @@ def _without_magics(source: str) -> str:
             return ""
         source = rest
         first, _, rest = source.lstrip().partition("\n")
-    return _without_line_magics(source) if any(sign in source for sign in "%!?") else source
+    signs = any(sign in source for sign in "%!?")
+    return _without_line_magics(source, parser) if signs else source
 
 
-def _without_line_magics(source: str) -> str:
+def _without_line_magics(source: str, parser: _Parser) -> str:
     """The source without those lines at which it does not parse because they are magics."""
     lines = source.split("\n")
-    for _ in range(MAX_MAGICS if len(source) <= MAX_MAGIC_SOURCE else 0):
-        place = (syntax.error_line("\n".join(lines)) or 0) - 1
-        magic = MAGIC.fullmatch(lines[place]) if 0 <= place < len(lines) else None
+    while 0 < (number := parser.error_line("\n".join(lines))) <= len(lines):
+        place = number - 1
+        magic = MAGIC.fullmatch(lines[place])
         if magic is None:
             break
         indent, target, timed = (part or "" for part in magic.group("indent", "target", "timed"))
