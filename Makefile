@@ -39,6 +39,7 @@ lint: setup  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+test: export OMP_NUM_THREADS = 1  # processes share the cores: threads would fight over them
 test: lint  ## all tests
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 

@@ -295,14 +295,17 @@ def plot_confusion(
 
 
 @_in_style
-def plot_pictures(pictures: Tensor, titles: Sequence[str]) -> None:
+def plot_pictures(pictures: Tensor, titles: Sequence[str], width: float = 1.2) -> None:
     """Grey pictures in a row.
 
     Args:
         pictures: n × height × width, values in [0, 1].
         titles: one line above each picture.
+        width: of each picture, in inches.
     """
-    _, axes = plt.subplots(1, len(pictures), figsize=(1.2 * len(pictures), 1.5), squeeze=False)
+    height = width * pictures.shape[1] / pictures.shape[2] + 0.3
+    size = (width * len(pictures), height)
+    _, axes = plt.subplots(1, len(pictures), figsize=size, squeeze=False, layout="constrained")
     for ax, picture, title in zip(axes[0], pictures, titles, strict=True):
         ax.imshow(picture, cmap="gray", vmin=0, vmax=1)
         ax.set_title(title, size=9)

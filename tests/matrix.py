@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from autograder.assignment import Assignment
+from autograder.assignment import Assignment, known
 from autograder.checking import result, run_checks
 from autograder.notebook import NotebookChannel
 from autograder.report import TaskResult
@@ -76,14 +76,17 @@ def sandboxed_notebook(assignment: Assignment, variants: Sequence[Variant]) -> N
 
 
 def main(only: str | None) -> int:
-    assignment = Assignment.load("perceptron")
-    namespace = reference_namespace(assignment)
     table = Table("task", "answer", "score", "hints", "problem")
     problems = 0
+    assignments = [Assignment.load(name) for name in known()]
+    home = {task.name: assignment for assignment in assignments for task in assignment.tasks}
+    namespaces = {assignment.name: reference_namespace(assignment) for assignment in assignments}
     for variant in load_all():
         if only and variant.task != only:
             continue
-        verdict = graded(assignment, variant.task, local_student(namespace, variant))
+        assignment = home[variant.task]
+        student = local_student(namespaces[assignment.name], variant)
+        verdict = graded(assignment, variant.task, student)
         problem = verdict_problem(variant, verdict)
         problems += problem is not None
         score = f"{verdict.score:g}/{verdict.points:g}"

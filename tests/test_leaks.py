@@ -37,11 +37,14 @@ def secret_files() -> list[Path]:
 
 @cache
 def secret_code() -> dict[tuple[str, ...], str]:
-    """Bodies of the hidden functions, normalised, with where they stand."""
+    """Bodies of the hidden functions, normalised, with where they stand.
+
+    The __init__ of a class is given in its stub.
+    """
     secrets = {}
     for file in secret_files():
         for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.FunctionDef):
+            if isinstance(node, ast.FunctionDef) and node.name != "__init__":
                 for body in bodies_without_docstring(node):
                     if size(body) >= SMALLEST:
                         secrets[normalised(body)] = f"{file.name}: {node.name}"
@@ -164,7 +167,7 @@ def leaks(place: str, code: list[str], text: str) -> list[str]:
 
 def number_stands_in(text: str, value: float) -> bool:
     """Whether a number that means something (three digits or more) is written out."""
-    digits = f"{value:g}" if value == int(value) else f"{value:.6f}".rstrip("0")[:5]
+    digits = str(int(value)) if value == int(value) else f"{value:.6f}".rstrip("0")[:5]
     significant = digits.replace(".", "").lstrip("0")
     if len(significant) < 3:
         return False

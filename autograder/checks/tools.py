@@ -1,7 +1,8 @@
 """What hidden checks compare with: messages name kind, place and likely cause, never the answer."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,17 @@ import torch
 
 from autograder.student import Handle, StudentError
 
-__all__ = ["Mistake", "StudentError", "close", "number", "require", "tensor", "unchanged"]
+__all__ = [
+    *("AUTOGRAD", "Mistake", "StudentError", "close", "explained", "graph_is_off", "number"),
+    *("require", "tensor", "unchanged", "wrong_view"),
+]
+
+AUTOGRAD = [
+    *("torch.autograd", "torch.Tensor.backward", "torch.Tensor.requires_grad_", "torch.func"),
+    *("torch.enable_grad", "torch.set_grad_enabled", "torch.inference_mode", "torch.ops"),
+]
+CONTIGUOUS = "reshape works where view needs contiguous memory"
+GRAPH_IS_OFF = "automatic differentiation is off in this task: write the formulas out"
 
 RELATIVE = {torch.float64: 1e-7, torch.float32: 2e-4, torch.bfloat16: 2e-2, torch.float16: 5e-3}
 ABSOLUTE = {torch.float64: 1e-9, torch.float32: 1e-5, torch.bfloat16: 1e-2, torch.float16: 1e-3}
@@ -123,6 +134,28 @@ def unchanged(name: str, before: torch.Tensor, after: torch.Tensor) -> None:
             f"the argument {name} belongs to the caller: work on a copy, without in-place "
             "operations on it",
         )
+
+
+@contextmanager
+def explained(hint: str, *fragments: str) -> Iterator[None]:
+    """Give the student's own exception a hint where its text holds one of the fragments."""
+    try:
+        yield
+    except StudentError as error:
+        if error.stub or not any(fragment in str(error) for fragment in fragments):
+            raise
+        raise Mistake(f"your code raised {error}"[:600], hint) from None
+
+
+def wrong_view() -> AbstractContextManager[None]:
+    """Explain the error of a view of memory that is not contiguous."""
+    return explained(CONTIGUOUS, "view size")
+
+
+def graph_is_off() -> AbstractContextManager[None]:
+    """Explain what PyTorch raises where backward is called although no graph was recorded."""
+    fragments = ("does not require grad", "inference tensor", "Inference tensor")
+    return explained(GRAPH_IS_OFF, *fragments)
 
 
 def described(value: Any) -> str:

@@ -1,7 +1,7 @@
 """What the checks of the stage by hand share: networks with a batch, and hints for errors."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,6 @@ SHAPES = (
     "weights are n_out × n_in and the rows of a batch are examples. Write down the shape of every "
     "matrix beside it: a transpose is missing or one too many"
 )
-CONTIGUOUS = "reshape works where view needs contiguous memory"
 
 
 def normal(rng: torch.Generator, *shape: int) -> Tensor:
@@ -87,25 +86,9 @@ def copies(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in values.items()}
 
 
-@contextmanager
-def explained(hint: str, *fragments: str) -> Iterator[None]:
-    """Give the student's own exception a hint where its text holds one of the fragments."""
-    try:
-        yield
-    except tools.StudentError as error:
-        if error.stub or not any(fragment in str(error) for fragment in fragments):
-            raise
-        raise tools.Mistake(f"your code raised {error}"[:600], hint) from None
-
-
 def wrong_shapes() -> AbstractContextManager[None]:
     """Explain the errors of matrices that do not fit together."""
-    return explained(SHAPES, "cannot be multiplied", "must match the size", "size mismatch")
-
-
-def wrong_view() -> AbstractContextManager[None]:
-    """Explain the error of a view of memory that is not contiguous."""
-    return explained(CONTIGUOUS, "view size")
+    return tools.explained(SHAPES, "cannot be multiplied", "must match the size", "size mismatch")
 
 
 def entries(name: str, value: Any, keys: Iterable[str], hint: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Hidden checks of backpropagation, against autograd on a forward pass of the grader's."""
 
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,18 +12,12 @@ from autograder.checks.perceptron.inputs import (
     Network,
     copies,
     entries,
-    explained,
     two,
     wrong_shapes,
-    wrong_view,
 )
 from autograder.student import Student
 
-AUTOGRAD = [
-    *("torch.autograd", "torch.Tensor.backward", "torch.Tensor.requires_grad_", "torch.func"),
-    *("torch.enable_grad", "torch.set_grad_enabled", "torch.inference_mode", "torch.ops"),
-]
-FORBIDDEN = {"backward": AUTOGRAD}
+FORBIDDEN = {"backward": tools.AUTOGRAD}
 PAGE = "book/unit1/backpropagation.html"
 
 KEYS = "the gradients have the keys of params: Wh, bh, Wy, by"
@@ -31,7 +25,6 @@ EACH_EXAMPLE = "this has one gradient an example: sum it over the batch"
 WRONG_AXIS = "the sum goes over the wrong axis: sum over the batch, dim 0"
 PAIR = "forward returns the predictions and the dict of outputs"
 FORWARD_FIRST = "put forward right first: backward computes with its outputs"
-GRAPH_IS_OFF = "automatic differentiation is off in this task: write the formulas out"
 
 
 @pytest.mark.task("backward", weight=1, page=PAGE)
@@ -83,7 +76,7 @@ def test_backward_after_own_forward(student: Student, rng: torch.Generator) -> N
     with suppress(tools.StudentError, tools.Mistake):
         returned = student.forward(network.params, network.X)
         outputs = entries("outputs", two("forward", returned, PAIR)[1], outputs, PAIR)
-    with wrong_shapes(), graph_is_off(), student.no_autograd():
+    with wrong_shapes(), tools.graph_is_off(), student.no_autograd():
         gradients = student.backward(network.params, outputs, network.Y)
     for name, expected in network.outputs().items():
         found = tools.tensor(f'outputs["{name}"]', outputs[name], None)
@@ -103,7 +96,7 @@ def test_backward_of_one_example(student: Student, rng: torch.Generator) -> None
 def test_backward_of_strided_tensors(student: Student, rng: torch.Generator) -> None:
     """Tensors that are not contiguous, as a transpose or a choice of columns gives them."""
     network = Network.draw(rng).strided()
-    with wrong_view():
+    with tools.wrong_view():
         gradients = _backward(student, network)
     _check_all(gradients, network)
 
@@ -121,19 +114,13 @@ def test_backward_leaves_its_arguments_alone(student: Student, rng: torch.Genera
         tools.unchanged(name, value, arguments[name])
 
 
-def graph_is_off() -> AbstractContextManager[None]:
-    """Explain what PyTorch raises where backward is called although no graph was recorded."""
-    fragments = ("does not require grad", "inference tensor", "Inference tensor")
-    return explained(GRAPH_IS_OFF, *fragments)
-
-
 def _backward(student: Student, network: Network, outputs: dict[str, Any] | None = None) -> Any:
     """The gradients from the grader's outputs, which hold the documented keys.
 
     A backward that reads more than these gets the rest from the student's own forward.
     """
     outputs = network.outputs() if outputs is None else outputs
-    with wrong_shapes(), graph_is_off(), student.no_autograd():
+    with wrong_shapes(), tools.graph_is_off(), student.no_autograd():
         try:
             return student.backward(network.params, outputs, network.Y)
         except tools.StudentError as error:

@@ -11,7 +11,6 @@ from autograder.checks import tools
 from autograder.checks.perceptron.inputs import (
     Network,
     copies,
-    explained,
     normal,
     seeded,
     seeds,
@@ -68,7 +67,7 @@ def test_step_matches_gradients_by_name(student: Student, rng: torch.Generator) 
     before, gradients = copies(params), _random_gradients(params, rng)
     exchanged = {name: gradients[name] for name in ("Wy", "Wh", "by", "bh")}
     other = dict(zip(params, exchanged.values(), strict=True))
-    with explained(BY_NAME, "shape", "size"):
+    with tools.explained(BY_NAME, "shape", "size"):
         student.sgd(params, dict(exchanged), 0.1)
     for name, value in before.items():
         mistakes = {BY_NAME: value - 0.1 * other[name]}

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from autograder.checks import tools
-from autograder.checks.perceptron.inputs import explained, normal, strided, wrong_view
-from autograder.checks.perceptron.test_by_hand_backward import AUTOGRAD
+from autograder.checks.perceptron.inputs import normal, strided
 from autograder.student import Student
 
-FORBIDDEN = {"numerical_gradient": [*AUTOGRAD, "torch.gradient", "scipy.optimize"]}
+FORBIDDEN = {"numerical_gradient": [*tools.AUTOGRAD, "torch.gradient", "scipy.optimize"]}
 PAGE = "book/unit1/numerical_gradients.html"
 
 PUT_BACK = "put each coordinate back before the next one is moved, or step on a copy"
@@ -70,7 +69,7 @@ def test_x_may_have_any_shape(student: Student, rng: torch.Generator) -> None:
     """A vector and an array of three axes work as a matrix does."""
     for shape in ((4,), (2, 1, 3)):
         x = normal(rng, *shape)
-        with explained(ANY_SHAPE, "unpack", "IndexError", "TypeError"):
+        with tools.explained(ANY_SHAPE, "unpack", "IndexError", "TypeError"):
             found = _gradient(student, squares, x)
         _check_slopes(found, 2 * x, {}, LOOSE)
 
@@ -79,7 +78,7 @@ def test_x_may_have_any_shape(student: Student, rng: torch.Generator) -> None:
 def test_gradient_at_a_strided_x(student: Student, rng: torch.Generator) -> None:
     """An x that is not contiguous, as a transpose gives it."""
     x = strided(normal(rng, 2, 3))
-    with wrong_view():
+    with tools.wrong_view():
         found = _gradient(student, squares, x)
     _check_slopes(found, 2 * x, {}, LOOSE)
 
@@ -88,7 +87,7 @@ def test_gradient_at_a_strided_x(student: Student, rng: torch.Generator) -> None
 def test_function_may_return_a_float(student: Student, rng: torch.Generator) -> None:
     """A function that returns a Python float works as one that returns a tensor does."""
     x = normal(rng, 3, 2)
-    with explained(FLOAT, "'float' object", "not float"):
+    with tools.explained(FLOAT, "'float' object", "not float"):
         found = _gradient(student, lambda z: float(squares(z)), x)
     _check_slopes(found, 2 * x, {}, LOOSE)
 

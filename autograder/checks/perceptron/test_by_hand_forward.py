@@ -11,11 +11,9 @@ from autograder.checks.perceptron.inputs import (
     Network,
     copies,
     entries,
-    explained,
     normal,
     two,
     wrong_shapes,
-    wrong_view,
 )
 from autograder.student import Student
 
@@ -114,7 +112,7 @@ def test_saturated_hidden_units(student: Student, rng: torch.Generator) -> None:
 def test_forward_of_one_example(student: Student, rng: torch.Generator) -> None:
     """A batch of one example keeps its two axes."""
     network = Network.draw(rng, batch=1)
-    with explained(BATCH_AXIS, "Dimension out of range", "IndexError"):
+    with tools.explained(BATCH_AXIS, "Dimension out of range", "IndexError"):
         y_hat, outputs = _forward(student, network)
     for name, value in [*outputs.items(), ("y_hat", y_hat)]:
         if name in network.outputs():
@@ -128,7 +126,7 @@ def test_forward_of_one_example(student: Student, rng: torch.Generator) -> None:
 def test_forward_of_strided_tensors(student: Student, rng: torch.Generator) -> None:
     """Tensors that are not contiguous, as a transpose or a choice of columns gives them."""
     network = Network.draw(rng).strided()
-    with wrong_view():
+    with tools.wrong_view():
         y_hat, outputs = _forward(student, network)
     _check_all(network, y_hat, outputs)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from autograder.checks import tools
-from autograder.checks.perceptron.inputs import normal, strided, targets, two, wrong_view
+from autograder.checks.perceptron.inputs import normal, strided, targets, two
 from autograder.checks.perceptron.test_by_hand_forward import ROW_MAXIMUM, SHIFT, SOFTMAX
 from autograder.student import Handle, Student
 
@@ -116,7 +116,7 @@ def test_loss_and_accuracy_of_one_example(student: Student, rng: torch.Generator
 def test_loss_of_strided_tensors(student: Student, rng: torch.Generator) -> None:
     """Tensors that are not contiguous, as a transpose or a choice of columns gives them."""
     Y_tilde, Y = strided(normal(rng, 6, 3)), strided(targets(rng, 6, 3))
-    with wrong_view():
+    with tools.wrong_view():
         loss = _loss(student, Y_tilde, Y)
     _check_loss("the loss", loss, Y_tilde, Y)
 
