@@ -55,6 +55,12 @@ def write_table(
     return path
 
 
+def read_header(path: Path) -> dict[str, str]:
+    """What the header of a table says of how it was made."""
+    lines = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    return dict(line[2:].split(": ", 1) for line in lines)
+
+
 def read_table(path: Path) -> list[dict[str, str]]:
     """The rows of a table as text, without its header."""
     with path.open(newline="") as file:
