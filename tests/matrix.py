@@ -10,10 +10,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from autograder import syntax
 from autograder.assignment import Assignment, known
-from autograder.checking import result, run_checks
+from autograder.checking import forbidden_calls, result, run_checks
 from autograder.notebook import NotebookChannel
-from autograder.report import TaskResult
+from autograder.report import Failure, TaskResult
 from autograder.sandbox import Limits
 from autograder.solve import answer
 from autograder.student import LocalChannel, Student
@@ -34,6 +35,21 @@ def graded(assignment: Assignment, task: str, student: Student) -> TaskResult:
     """The result of one task."""
     outcomes = run_checks(assignment, student, [task], secret=SECRET)
     return result(assignment.task(task), outcomes)
+
+
+def failures_of_reference(
+    assignment: Assignment, tasks: Sequence[str], secret: bytes
+) -> list[Failure]:
+    """What the checks of these tasks hold against the reference answers, by a course's secret."""
+    student = Student(LocalChannel(reference_namespace(assignment)))
+    outcomes = run_checks(assignment, student, tasks, secret=secret)
+    return [outcome.failure for outcome in outcomes if outcome.failure]
+
+
+def forbidden_in(assignment: Assignment, task: str, imports: str, line: str) -> list[str]:
+    """The forbidden library calls of an answer that is one line."""
+    cell = syntax.parsed(f"{imports}def {task}(*args):\n    {line}\n")
+    return syntax.forbidden_uses([cell], task, forbidden_calls(assignment)[task])
 
 
 def verdict_problem(variant: Variant, verdict: TaskResult) -> str | None:

@@ -10,7 +10,7 @@ from autograder import syntax
 from autograder.assignment import Assignment
 from autograder.checking import forbidden_calls, run_checks, unexpected
 from autograder.student import LocalChannel, Student
-from tests.matrix import SECRET, graded, reference_namespace
+from tests.matrix import SECRET, failures_of_reference, forbidden_in, graded, reference_namespace
 from tests.test_checks_by_hand import STRANGE
 
 ASSIGNMENT = Assignment.load("convolution")
@@ -42,9 +42,7 @@ def test_numbers_of_another_type_are_as_good() -> None:
 
 @pytest.mark.parametrize("secret", [b"first", b"second", b"third"])
 def test_reference_passes_whatever_the_hidden_inputs_are(secret: bytes) -> None:
-    student = Student(LocalChannel(reference_namespace(ASSIGNMENT)))
-    outcomes = run_checks(ASSIGNMENT, student, FUNCTIONS, secret=secret)
-    assert [outcome.failure for outcome in outcomes if outcome.failure] == []
+    assert failures_of_reference(ASSIGNMENT, FUNCTIONS, secret) == []
 
 
 @pytest.mark.parametrize(
@@ -77,8 +75,7 @@ def test_the_call_that_would_replace_the_task_is_forbidden(task: str, line: str)
         "import numpy as np\nimport torch\nfrom torch import nn\nimport torch.nn.functional as F\n"
         "from scipy import ndimage, signal\n"
     )
-    cell = syntax.parsed(f"{imports}def {task}(*args):\n    {line}\n")
-    assert syntax.forbidden_uses([cell], task, forbidden_calls(ASSIGNMENT)[task])
+    assert forbidden_in(ASSIGNMENT, task, imports, line)
 
 
 @pytest.mark.parametrize("call", ["F.unfold(X, 3)", "F.fold(X, (4, 4), 3)", "X.unfold(2, 3, 1)"])

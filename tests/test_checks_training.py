@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
-from autograder import syntax
 from autograder.assignment import Assignment
-from autograder.checking import forbidden_calls, run_checks, unexpected
+from autograder.checking import run_checks, unexpected
 from autograder.student import LocalChannel, Student
-from tests.matrix import SECRET, reference_namespace
+from tests.matrix import SECRET, failures_of_reference, forbidden_in
 from tests.test_checks_by_hand import STRANGE
 
 ASSIGNMENT = Assignment.load("training_convnets")
@@ -34,9 +33,7 @@ def test_no_strange_value_breaks_a_check_or_earns_full_marks(name: str) -> None:
 
 @pytest.mark.parametrize("secret", [b"first", b"second", b"third"])
 def test_reference_passes_whatever_the_hidden_inputs_are(secret: bytes) -> None:
-    student = Student(LocalChannel(reference_namespace(ASSIGNMENT)))
-    outcomes = run_checks(ASSIGNMENT, student, FUNCTIONS, secret=secret)
-    assert [outcome.failure for outcome in outcomes if outcome.failure] == []
+    assert failures_of_reference(ASSIGNMENT, FUNCTIONS, secret) == []
 
 
 @pytest.mark.parametrize(
@@ -62,5 +59,4 @@ def test_the_call_that_would_replace_the_task_is_forbidden(task: str, line: str)
         "import torch\nfrom torch import nn, optim\nimport torch.nn.functional as F\n"
         "from torchvision import transforms\n"
     )
-    cell = syntax.parsed(f"{imports}def {task}(*args):\n    {line}\n")
-    assert syntax.forbidden_uses([cell], task, forbidden_calls(ASSIGNMENT)[task])
+    assert forbidden_in(ASSIGNMENT, task, imports, line)
