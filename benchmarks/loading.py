@@ -1,8 +1,9 @@
 """Images per second of training: tensors in memory, augmented in batches, beside the usual loop.
 
 The usual loop is a DataLoader with two workers, in which torchvision's transforms work on one PIL
-picture at a time. Both train the same network, in turn, on the same images of CIFAR-10's size,
-drawn at random: what is in them does not change the time.
+picture at a time. Tensors in memory are trained on as PyTorch lays them out, and with their
+channels last, as the ladder does. All train the same network, in turn, on the same images of
+CIFAR-10's size, drawn at random: what is in them does not change the time.
 
     python -m benchmarks.loading [--images N] [--repeats N] [--record]
 """
@@ -67,20 +68,23 @@ def usual(pixels: Tensor, classes: Tensor, mean: Tensor, std: Tensor) -> Batches
     yield from DataLoader(pictures, BATCH_SIZE, shuffle=True, num_workers=2)
 
 
-LOOPS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor], Batches]] = {
-    "DataLoader, PIL, two workers": usual,
-    "tensors in memory": in_memory,
+LOOPS: dict[
+    str, tuple[Callable[[Tensor, Tensor, Tensor, Tensor], Batches], torch.memory_format]
+] = {
+    "DataLoader, PIL, two workers": (usual, torch.contiguous_format),
+    "tensors in memory": (in_memory, torch.contiguous_format),
+    "tensors in memory, channels last": (in_memory, torch.channels_last),
 }
 
 
-def seconds_of(batches: Batches) -> float:
+def seconds_of(batches: Batches, layout: torch.memory_format) -> float:
     """Seconds of an epoch of training, the making of the batches included."""
-    model = ladder_network(SHAPE, N_CLASSES)
+    model = ladder_network(SHAPE, N_CLASSES).to(memory_format=layout)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     start = time.perf_counter()
     for X, y in batches:
         optimizer.zero_grad()
-        nn.functional.cross_entropy(model(X), y).backward()
+        nn.functional.cross_entropy(model(X.contiguous(memory_format=layout)), y).backward()
         optimizer.step()
     return time.perf_counter() - start
 
@@ -103,15 +107,15 @@ def main() -> None:
     mean, std = channel_statistics(pixels.float() / 255)
     seconds: dict[str, list[float]] = {name: [] for name in LOOPS}
     for _ in track(range(options.repeats), "epochs"):
-        for name, loop in LOOPS.items():
-            seconds[name].append(seconds_of(loop(pixels, classes, mean, std)))
+        for name, (loop, layout) in LOOPS.items():
+            seconds[name].append(seconds_of(loop(pixels, classes, mean, std), layout))
     rows = []
     for name, times in seconds.items():
         median = float(np.median(times))
         speed = f"{options.images / median:.0f}"
         rows.append(dict(zip(COLUMNS, (name, options.images, f"{median:.2f}", speed), strict=True)))
-        print(f"{name:30} {speed:>6} images a second")
-    usual_loop, ours = (float(np.median(times)) for times in seconds.values())
+        print(f"{name:34} {speed:>6} images a second")
+    usual_loop, *_, ours = (float(np.median(times)) for times in seconds.values())
     print(f"ratio: {usual_loop / ours:.2f}")
     if options.record:
         command = f"python -m benchmarks.loading --images {options.images}"
