@@ -120,6 +120,19 @@ def test_what_pages_load_and_link_to_is_there(site: Path, pages: dict[str, Beaut
     assert missing == []
 
 
+def test_the_pages_that_checks_point_to_are_there(pages: dict[str, BeautifulSoup]) -> None:
+    named = {
+        address
+        for file in (ROOT / "autograder" / "checks").rglob("test_*.py")
+        for address in re.findall(r'"(book/[^"]+)"', file.read_text())
+    }
+    assert named
+    for address in sorted(named):
+        page, _, anchor = address.partition("#")
+        assert page in pages, address
+        assert not anchor or pages[page].find(id=anchor) is not None, address
+
+
 def test_every_picture_has_an_alternative_text(pages: dict[str, BeautifulSoup]) -> None:
     pictures = [
         (name, str(picture.get("src")), str(picture.get("alt", "")))

@@ -10,8 +10,11 @@ import torch
 from autograder.checks.convolution.inputs import count, integer, refuses, require_int
 from autograder.student import Student
 
-ARITHMETIC = "book/unit2/arithmetic.html"
-FIELD = "book/unit2/receptive_field.html"
+SIZE = "book/unit2/arithmetic.html#arithmetic-output-size"
+SAME = "book/unit2/arithmetic.html#arithmetic-same"
+PARAMETERS = "book/unit2/arithmetic.html#arithmetic-parameters"
+FULLY_CONNECTED = "book/unit2/arithmetic.html#arithmetic-fully-connected"
+FIELD = "book/unit2/receptive_field.html#receptive-field-recursion"
 
 TOO_LARGE = "a kernel larger than the padded input has no position: raise ValueError"
 OUT_OF_RANGE = "kernel and stride are at least 1, padding at least 0: raise ValueError otherwise"
@@ -63,14 +66,14 @@ def _size(student: Student, n: int, kernel: int, stride: int, padding: int) -> A
     return size
 
 
-@pytest.mark.task("conv_output_size", weight=3, page=ARITHMETIC)
+@pytest.mark.task("conv_output_size", weight=3, page=SIZE)
 def test_size_where_the_stride_leaves_a_rest(student: Student, rng: torch.Generator) -> None:
     """Sizes of outputs where the last step does not fit."""
     for _ in range(5):
         _size(student, *_telling(rng))
 
 
-@pytest.mark.task("conv_output_size", weight=2, page=ARITHMETIC)
+@pytest.mark.task("conv_output_size", weight=2, page=SIZE)
 def test_size_of_common_layers(student: Student, rng: torch.Generator) -> None:
     """Sizes of outputs of layers as networks have them."""
     n = integer(rng, 20, 40)
@@ -79,7 +82,7 @@ def test_size_of_common_layers(student: Student, rng: torch.Generator) -> None:
             _size(student, size, kernel, stride, padding)
 
 
-@pytest.mark.task("conv_output_size", weight=1, page=ARITHMETIC)
+@pytest.mark.task("conv_output_size", weight=1, page=SIZE)
 def test_size_with_the_defaults(student: Student, rng: torch.Generator) -> None:
     """Stride 1 and no padding where nothing else is said."""
     n, kernel = integer(rng, 20, 40), integer(rng, 3, 9)
@@ -91,7 +94,7 @@ def test_size_with_the_defaults(student: Student, rng: torch.Generator) -> None:
     count(name, student.conv_output_size(n, kernel), n - kernel + 1, mistakes)
 
 
-@pytest.mark.task("conv_output_size", weight=1, page=ARITHMETIC)
+@pytest.mark.task("conv_output_size", weight=1, page=SIZE)
 def test_size_where_the_kernel_just_fits(student: Student, rng: torch.Generator) -> None:
     """A kernel that covers the padded input has one position, whatever the stride."""
     for padding in (0, 2):
@@ -99,13 +102,13 @@ def test_size_where_the_kernel_just_fits(student: Student, rng: torch.Generator)
         _size(student, n, n + 2 * padding, integer(rng, 2, 9), padding)
 
 
-@pytest.mark.task("conv_output_size", weight=1, page=ARITHMETIC)
+@pytest.mark.task("conv_output_size", weight=1, page=SIZE)
 def test_size_is_an_int(student: Student) -> None:
     """The size is a whole number."""
     require_int("conv_output_size(12, 3, stride=3, padding=0)", _size(student, 12, 3, 3, 0))
 
 
-@pytest.mark.task("conv_output_size", weight=1, page=ARITHMETIC)
+@pytest.mark.task("conv_output_size", weight=1, page=SIZE)
 def test_size_of_a_kernel_that_does_not_fit(student: Student, rng: torch.Generator) -> None:
     """A kernel that is too large is refused."""
     n = integer(rng, 5, 30)
@@ -115,7 +118,7 @@ def test_size_of_a_kernel_that_does_not_fit(student: Student, rng: torch.Generat
         refuses(name, call, TOO_LARGE)
 
 
-@pytest.mark.task("conv_output_size", weight=1, page=ARITHMETIC)
+@pytest.mark.task("conv_output_size", weight=1, page=SIZE)
 def test_size_with_arguments_out_of_range(student: Student, rng: torch.Generator) -> None:
     """A kernel or a stride of 0 and a negative padding are refused."""
     n = integer(rng, 20, 40)
@@ -128,33 +131,33 @@ def _call(function: Callable[..., Any], *arguments: int) -> Callable[[], Any]:
     return lambda: function(*arguments)
 
 
-@pytest.mark.task("same_padding", weight=3, page=ARITHMETIC)
+@pytest.mark.task("same_padding", weight=3, page=SAME)
 def test_padding_that_keeps_the_size(student: Student, rng: torch.Generator) -> None:
     """The padding for odd kernels."""
     for kernel in (3, 5, 2 * integer(rng, 3, 8) + 1, 2 * integer(rng, 9, 20) + 1):
         _padding(student, kernel)
 
 
-@pytest.mark.task("same_padding", weight=1, page=ARITHMETIC)
+@pytest.mark.task("same_padding", weight=1, page=SAME)
 def test_padding_of_a_single_pixel(student: Student) -> None:
     """A kernel of one pixel keeps the size by itself."""
     _padding(student, 1)
 
 
-@pytest.mark.task("same_padding", weight=1, page=ARITHMETIC)
+@pytest.mark.task("same_padding", weight=1, page=SAME)
 def test_padding_is_an_int(student: Student) -> None:
     """The padding is a whole number of pixels."""
     require_int("same_padding(7)", _padding(student, 7))
 
 
-@pytest.mark.task("same_padding", weight=2, page=ARITHMETIC)
+@pytest.mark.task("same_padding", weight=2, page=SAME)
 def test_padding_of_even_kernels(student: Student, rng: torch.Generator) -> None:
     """Even kernels are refused."""
     for kernel in (2, 4, 2 * integer(rng, 3, 20)):
         refuses(f"same_padding({kernel})", _call(student.same_padding, kernel), EVEN)
 
 
-@pytest.mark.task("same_padding", weight=1, page=ARITHMETIC)
+@pytest.mark.task("same_padding", weight=1, page=SAME)
 def test_padding_of_no_kernel(student: Student) -> None:
     """Kernels below 1 are refused."""
     for kernel in (0, -1, -3):
@@ -174,28 +177,28 @@ def _padding(student: Student, kernel: int) -> Any:
     return padding
 
 
-@pytest.mark.task("conv_parameters", weight=3, page=ARITHMETIC)
+@pytest.mark.task("conv_parameters", weight=3, page=PARAMETERS)
 def test_parameters_of_convolutions(student: Student, rng: torch.Generator) -> None:
     """The number of weights and biases of layers of several sizes."""
     for _ in range(4):
         _conv_count(student, integer(rng, 11, 40), integer(rng, 41, 90), integer(rng, 4, 10))
 
 
-@pytest.mark.task("conv_parameters", weight=2, page=ARITHMETIC)
+@pytest.mark.task("conv_parameters", weight=2, page=PARAMETERS)
 def test_parameters_of_convolutions_without_biases(student: Student, rng: torch.Generator) -> None:
     """The number of weights alone."""
     n_in, n_out, kernel = integer(rng, 11, 40), integer(rng, 41, 90), integer(rng, 4, 10)
     _conv_count(student, n_in, n_out, kernel, bias=False)
 
 
-@pytest.mark.task("conv_parameters", weight=1, page=ARITHMETIC)
+@pytest.mark.task("conv_parameters", weight=1, page=PARAMETERS)
 def test_parameters_of_one_by_one_kernels(student: Student, rng: torch.Generator) -> None:
     """Kernels of one pixel, which still see all channels, and a single channel."""
     _conv_count(student, integer(rng, 11, 40), integer(rng, 41, 90), 1)
     _conv_count(student, 1, integer(rng, 41, 90), integer(rng, 4, 10))
 
 
-@pytest.mark.task("conv_parameters", weight=1, page=ARITHMETIC)
+@pytest.mark.task("conv_parameters", weight=1, page=PARAMETERS)
 def test_count_of_convolution_is_an_int(student: Student) -> None:
     """The count is a whole number."""
     require_int("conv_parameters(3, 7, 5)", _conv_count(student, 3, 7, 5))
@@ -224,14 +227,14 @@ def _conv_count(student: Student, n_in: int, n_out: int, kernel: int, bias: bool
     return found
 
 
-@pytest.mark.task("fully_connected_parameters", weight=3, page=ARITHMETIC)
+@pytest.mark.task("fully_connected_parameters", weight=3, page=FULLY_CONNECTED)
 def test_parameters_of_full_connection(student: Student, rng: torch.Generator) -> None:
     """The number of weights and biases between maps of several sizes."""
     for _ in range(4):
         _dense_count(student, rng)
 
 
-@pytest.mark.task("fully_connected_parameters", weight=2, page=ARITHMETIC)
+@pytest.mark.task("fully_connected_parameters", weight=2, page=FULLY_CONNECTED)
 def test_parameters_of_full_connection_without_biases(
     student: Student, rng: torch.Generator
 ) -> None:
@@ -239,7 +242,7 @@ def test_parameters_of_full_connection_without_biases(
     _dense_count(student, rng, bias=False)
 
 
-@pytest.mark.task("fully_connected_parameters", weight=1, page=ARITHMETIC)
+@pytest.mark.task("fully_connected_parameters", weight=1, page=FULLY_CONNECTED)
 def test_count_of_full_connection_is_an_int(student: Student, rng: torch.Generator) -> None:
     """The count is a whole number."""
     require_int("fully_connected_parameters", _dense_count(student, rng))

@@ -35,7 +35,7 @@ FORBIDDEN = {
     "conv2d": CONVOLUTIONS,
     "conv2d_backward": [*tools.AUTOGRAD, *CONVOLUTIONS],
 }
-FORWARD = "book/unit2/convolution.html"
+FORWARD = "book/unit2/convolution.html#convolution-layer"
 BACKWARD = "book/unit2/convolution_backward.html"
 
 NO_BIAS = "b is None where the layer has no biases"
@@ -63,13 +63,13 @@ def test_conv2d_with_biases(student: Student, rng: torch.Generator, device: str)
     _check(student, Layer.draw(rng, device))
 
 
-@pytest.mark.task("conv2d", weight=2, page="book/unit2/arithmetic.html")
+@pytest.mark.task("conv2d", weight=2, page="book/unit2/arithmetic.html#arithmetic-output-size")
 def test_conv2d_with_padding(student: Student, rng: torch.Generator, device: str) -> None:
     """A border of zeros on all four sides."""
     _check(student, Layer.draw(rng, device, padding=2))
 
 
-@pytest.mark.task("conv2d", weight=2, page="book/unit2/arithmetic.html")
+@pytest.mark.task("conv2d", weight=2, page="book/unit2/arithmetic.html#arithmetic-output-size")
 def test_conv2d_with_stride(student: Student, rng: torch.Generator, device: str) -> None:
     """Stride 2 where a rest is left, and stride 3."""
     _check(student, Layer.draw(rng, device, size=(11, 8), kernel=(4, 3), stride=2))

@@ -12,7 +12,7 @@ from autograder.checks.convolution.inputs import normal, refuses, require_shape,
 from autograder.checks.tools import Mistake
 from autograder.student import Handle, Student
 
-PAGE = "book/unit2/fully_convolutional.html"
+PAGE = "book/unit2/fully_convolutional.html#fully-convolutional-linear"
 C, H, W, N_OUT = 3, 2, 4, 5
 
 ONE_BY_ONE = (

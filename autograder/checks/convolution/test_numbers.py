@@ -15,8 +15,6 @@ from autograder.checks.convolution.numbers import (
 )
 from autograder.student import Student
 
-ARITHMETIC = "book/unit2/arithmetic.html"
-
 
 def _wrong_side(n: int, mistake: str) -> float:
     """Side of the last feature map with one mistake in every layer."""
@@ -35,7 +33,7 @@ def _wrong_side(n: int, mistake: str) -> float:
     return size
 
 
-@pytest.mark.task("map_size", page=ARITHMETIC)
+@pytest.mark.task("map_size", page="book/unit2/arithmetic.html#arithmetic-output-size")
 def test_map_size(student: Student) -> None:
     """The side of the last feature map."""
     expected = int(EXPECTED["map_size"])
@@ -55,7 +53,7 @@ def test_map_size(student: Student) -> None:
     count("map_size", student.value("map_size"), expected, mistakes)
 
 
-@pytest.mark.task("n_conv_weights", page=ARITHMETIC)
+@pytest.mark.task("n_conv_weights", page="book/unit2/arithmetic.html#arithmetic-parameters")
 def test_number_of_weights_of_the_convolutions(student: Student) -> None:
     """The number of weights and biases of all convolutional layers."""
     expected = int(EXPECTED["n_conv_weights"])
@@ -84,7 +82,7 @@ def test_number_of_weights_of_the_convolutions(student: Student) -> None:
     count("n_conv_weights", student.value("n_conv_weights"), expected, mistakes)
 
 
-@pytest.mark.task("n_dense_weights", page=ARITHMETIC)
+@pytest.mark.task("n_dense_weights", page="book/unit2/arithmetic.html#arithmetic-fully-connected")
 def test_number_of_weights_of_full_connection(student: Student) -> None:
     """The number of weights and biases of a fully-connected layer instead of a convolution."""
     n_in, n_out = CHANNELS * IMAGE**2, 24 * FIRST_MAP**2
@@ -108,7 +106,7 @@ def test_number_of_weights_of_full_connection(student: Student) -> None:
     count("n_dense_weights", value, int(EXPECTED["n_dense_weights"]), mistakes)
 
 
-@pytest.mark.task("field_size", page="book/unit2/receptive_field.html")
+@pytest.mark.task("field_size", page="book/unit2/receptive_field.html#receptive-field-recursion")
 def test_field_size(student: Student) -> None:
     """The side of the receptive field of the last convolution."""
     expected, kernels = int(EXPECTED["field_size"]), [kernel for kernel, _, _ in LAYERS]
@@ -128,7 +126,7 @@ def test_field_size(student: Student) -> None:
     count("field_size", student.value("field_size"), expected, mistakes)
 
 
-@pytest.mark.task("score_map", page="book/unit2/fully_convolutional.html")
+@pytest.mark.task("score_map", page="book/unit2/fully_convolutional.html#fully-convolutional-map")
 def test_score_map(student: Student) -> None:
     """The side of the map of scores of the converted network."""
     expected, large, kernel = int(EXPECTED["score_map"]), side(LARGE_IMAGE), side(IMAGE)

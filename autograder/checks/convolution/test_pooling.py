@@ -46,7 +46,8 @@ FORBIDDEN = {
     "max_pool2d_backward": [*tools.AUTOGRAD, *POOLINGS],
     "avg_pool2d_backward": [*tools.AUTOGRAD, *POOLINGS],
 }
-PAGE = "book/unit2/pooling.html"
+FORWARD = "book/unit2/pooling.html#pooling-definition"
+BACKWARD = "book/unit2/pooling.html#pooling-gradient"
 
 # Height, width, kernel, stride: with rests in both directions, overlapping, with gaps.
 GEOMETRIES = [(7, 11, 2, None), (9, 12, 3, 2), (11, 8, 2, 3)]
@@ -164,55 +165,55 @@ def _check_unchanged(student: Student, task: str, rng: torch.Generator) -> None:
         tools.unchanged("X", before, X)
 
 
-@pytest.mark.task("max_pool2d", weight=3, page=PAGE)
+@pytest.mark.task("max_pool2d", weight=3, page=FORWARD)
 def test_max_pool2d(student: Student, rng: torch.Generator, device: str) -> None:
     """The largest value of windows with a rest, overlapping ones, and ones with gaps."""
     _check_all(student, "max_pool2d", rng, device)
 
 
-@pytest.mark.task("max_pool2d", weight=1, page=PAGE)
+@pytest.mark.task("max_pool2d", weight=1, page=FORWARD)
 def test_max_pool2d_of_negative_values(student: Student, rng: torch.Generator) -> None:
     """Images without a positive pixel."""
     _check(student, "max_pool2d", -1 - normal(rng, 2, 3, 6, 8).abs(), 2, None)
 
 
-@pytest.mark.task("max_pool2d", weight=1, page=PAGE)
+@pytest.mark.task("max_pool2d", weight=1, page=FORWARD)
 def test_max_pool2d_details(student: Student, rng: torch.Generator) -> None:
     """A batch of one, a single window, windows of one pixel; the dtype stays."""
     _check_details(student, "max_pool2d", rng)
 
 
-@pytest.mark.task("max_pool2d", weight=1, page=PAGE)
+@pytest.mark.task("max_pool2d", weight=1, page=FORWARD)
 def test_max_pool2d_of_strided_tensors(student: Student, rng: torch.Generator) -> None:
     """Images that are not contiguous, as a transpose gives them."""
     _check(student, "max_pool2d", strided(normal(rng, 2, 3, 6, 8)), 2, None)
 
 
-@pytest.mark.task("max_pool2d", weight=1, page=PAGE)
+@pytest.mark.task("max_pool2d", weight=1, page=FORWARD)
 def test_max_pool2d_leaves_its_argument_alone(student: Student, rng: torch.Generator) -> None:
     """The images are not modified."""
     _check_unchanged(student, "max_pool2d", rng)
 
 
-@pytest.mark.task("avg_pool2d", weight=3, page=PAGE)
+@pytest.mark.task("avg_pool2d", weight=3, page=FORWARD)
 def test_avg_pool2d(student: Student, rng: torch.Generator, device: str) -> None:
     """The mean of windows with a rest, overlapping ones, and ones with gaps."""
     _check_all(student, "avg_pool2d", rng, device)
 
 
-@pytest.mark.task("avg_pool2d", weight=1, page=PAGE)
+@pytest.mark.task("avg_pool2d", weight=1, page=FORWARD)
 def test_avg_pool2d_details(student: Student, rng: torch.Generator) -> None:
     """A batch of one, a single window, windows of one pixel; the dtype stays."""
     _check_details(student, "avg_pool2d", rng)
 
 
-@pytest.mark.task("avg_pool2d", weight=1, page=PAGE)
+@pytest.mark.task("avg_pool2d", weight=1, page=FORWARD)
 def test_avg_pool2d_of_strided_tensors(student: Student, rng: torch.Generator) -> None:
     """Images that are not contiguous, as a transpose gives them."""
     _check(student, "avg_pool2d", strided(normal(rng, 2, 3, 6, 8)), 2, None)
 
 
-@pytest.mark.task("avg_pool2d", weight=1, page=PAGE)
+@pytest.mark.task("avg_pool2d", weight=1, page=FORWARD)
 def test_avg_pool2d_leaves_its_argument_alone(student: Student, rng: torch.Generator) -> None:
     """The images are not modified."""
     _check_unchanged(student, "avg_pool2d", rng)
@@ -388,19 +389,19 @@ def _check_gradient_arguments(student: Student, task: str, rng: torch.Generator)
     tools.unchanged("upstream", before["upstream"], upstream)
 
 
-@pytest.mark.task("max_pool2d_backward", weight=2, page=PAGE)
+@pytest.mark.task("max_pool2d_backward", weight=2, page=BACKWARD)
 def test_gradient_of_max_pool2d(student: Student, rng: torch.Generator, device: str) -> None:
     """Windows with a rest and windows with gaps, against autograd."""
     _check_gradients(student, "max_pool2d_backward", rng, device)
 
 
-@pytest.mark.task("max_pool2d_backward", weight=2, page=PAGE)
+@pytest.mark.task("max_pool2d_backward", weight=2, page=BACKWARD)
 def test_gradient_of_max_pool2d_with_overlap(student: Student, rng: torch.Generator) -> None:
     """Windows that overlap, against autograd."""
     _check_overlap(student, "max_pool2d_backward", rng)
 
 
-@pytest.mark.task("max_pool2d_backward", weight=2, page=PAGE)
+@pytest.mark.task("max_pool2d_backward", weight=2, page=BACKWARD)
 def test_gradient_of_equal_values(student: Student, rng: torch.Generator) -> None:
     """Windows with several equal largest values, as after a ReLU, with and without overlap."""
     for kernel, stride in ((3, None), (3, 2)):
@@ -409,19 +410,19 @@ def test_gradient_of_equal_values(student: Student, rng: torch.Generator) -> Non
         _check_gradient(student, "max_pool2d_backward", upstream, X, kernel, stride)
 
 
-@pytest.mark.task("max_pool2d_backward", weight=1, page=PAGE)
+@pytest.mark.task("max_pool2d_backward", weight=1, page=BACKWARD)
 def test_gradient_of_max_pool2d_details(student: Student, rng: torch.Generator) -> None:
     """A batch of one, a single window, windows of one pixel; the dtype stays."""
     _check_gradient_details(student, "max_pool2d_backward", rng)
 
 
-@pytest.mark.task("max_pool2d_backward", weight=1, page=PAGE)
+@pytest.mark.task("max_pool2d_backward", weight=1, page=BACKWARD)
 def test_gradient_of_max_pool2d_of_strided_tensors(student: Student, rng: torch.Generator) -> None:
     """Tensors that are not contiguous, as a transpose gives them."""
     _check_strided_gradient(student, "max_pool2d_backward", rng)
 
 
-@pytest.mark.task("max_pool2d_backward", weight=1, page=PAGE)
+@pytest.mark.task("max_pool2d_backward", weight=1, page=BACKWARD)
 def test_max_pool2d_backward_leaves_its_arguments_alone(
     student: Student, rng: torch.Generator
 ) -> None:
@@ -429,31 +430,31 @@ def test_max_pool2d_backward_leaves_its_arguments_alone(
     _check_gradient_arguments(student, "max_pool2d_backward", rng)
 
 
-@pytest.mark.task("avg_pool2d_backward", weight=2, page=PAGE)
+@pytest.mark.task("avg_pool2d_backward", weight=2, page=BACKWARD)
 def test_gradient_of_avg_pool2d(student: Student, rng: torch.Generator, device: str) -> None:
     """Windows with a rest and windows with gaps, against autograd."""
     _check_gradients(student, "avg_pool2d_backward", rng, device)
 
 
-@pytest.mark.task("avg_pool2d_backward", weight=2, page=PAGE)
+@pytest.mark.task("avg_pool2d_backward", weight=2, page=BACKWARD)
 def test_gradient_of_avg_pool2d_with_overlap(student: Student, rng: torch.Generator) -> None:
     """Windows that overlap, against autograd."""
     _check_overlap(student, "avg_pool2d_backward", rng)
 
 
-@pytest.mark.task("avg_pool2d_backward", weight=1, page=PAGE)
+@pytest.mark.task("avg_pool2d_backward", weight=1, page=BACKWARD)
 def test_gradient_of_avg_pool2d_details(student: Student, rng: torch.Generator) -> None:
     """A batch of one, a single window, windows of one pixel; the dtype stays."""
     _check_gradient_details(student, "avg_pool2d_backward", rng)
 
 
-@pytest.mark.task("avg_pool2d_backward", weight=1, page=PAGE)
+@pytest.mark.task("avg_pool2d_backward", weight=1, page=BACKWARD)
 def test_gradient_of_avg_pool2d_of_strided_tensors(student: Student, rng: torch.Generator) -> None:
     """Tensors that are not contiguous, as a transpose gives them."""
     _check_strided_gradient(student, "avg_pool2d_backward", rng)
 
 
-@pytest.mark.task("avg_pool2d_backward", weight=1, page=PAGE)
+@pytest.mark.task("avg_pool2d_backward", weight=1, page=BACKWARD)
 def test_avg_pool2d_backward_leaves_its_arguments_alone(
     student: Student, rng: torch.Generator
 ) -> None:

@@ -17,7 +17,7 @@ from autograder.checks.training_convnets.inputs import (
 from autograder.student import Student
 
 FORBIDDEN = {task: ["torchvision"] for task in ("random_crop", "random_horizontal_flip")}
-PAGE = "book/unit2/augmentation.html"
+PAGE = "book/unit2/augmentation.html#augmentation-crop"
 
 TOGETHER = "all images are changed alike: draw for each image by itself"
 DIAGONAL = "rows and columns are drawn together: the two offsets are independent"

@@ -18,7 +18,8 @@ LIBRARY = [
     *("torch.nn.functional.layer_norm", "torch.nn.LazyBatchNorm2d", "torch.nn.GroupNorm"),
 ]
 FORBIDDEN = {"batch_norm": LIBRARY, "batch_norm_backward": [*LIBRARY, *tools.AUTOGRAD]}
-PAGE = "book/unit2/batch_norm.html"
+FORWARD = "book/unit2/batch_norm.html#batch-norm-forward"
+BACKWARD = "book/unit2/batch_norm.html#batch-norm-backward"
 
 PIXELS = "each channel has one mean and one variance, over batch, rows and columns: dim (0, 2, 3)"
 IN_PLACE = (
@@ -117,7 +118,7 @@ def _compare_output(name: str, came: Tensor, expected: Tensor, mistakes: dict[st
     tools.close(name, came, expected, mistakes, rtol=1e-9, atol=1e-10)
 
 
-@pytest.mark.task("batch_norm", weight=3, page=PAGE)
+@pytest.mark.task("batch_norm", weight=3, page=FORWARD)
 @pytest.mark.parametrize("shape", [(6, 3, 4, 5), (2, 4, 3, 1)])
 def test_output_in_training(student: Student, rng: torch.Generator, shape: Any) -> None:
     """The output in training mode, against the library's."""
@@ -129,7 +130,7 @@ def test_output_in_training(student: Student, rng: torch.Generator, shape: Any) 
     _compare_output("the output", output, expected, _output_mistakes(arguments))
 
 
-@pytest.mark.task("batch_norm", weight=2, page=PAGE)
+@pytest.mark.task("batch_norm", weight=2, page=FORWARD)
 def test_running_statistics(student: Student, rng: torch.Generator) -> None:
     """The running mean and variance after a call in training mode, momentum 0.3."""
     arguments = _arguments(rng, 4, 3, 2, 3)
@@ -159,7 +160,7 @@ def _check_running(
     tools.close(name, came, 0.7 * old + 0.3 * new, mistakes)
 
 
-@pytest.mark.task("batch_norm", weight=1, page=PAGE)
+@pytest.mark.task("batch_norm", weight=1, page=FORWARD)
 def test_defaults(student: Student, rng: torch.Generator) -> None:
     """Momentum 0.1 where none is given, and an eps of one's own."""
     arguments = _arguments(rng, 3, 2, 4, 2)
@@ -173,7 +174,7 @@ def test_defaults(student: Student, rng: torch.Generator) -> None:
     _compare_output("the output for eps = 0.5", output, expected, mistakes)
 
 
-@pytest.mark.task("batch_norm", weight=3, page=PAGE)
+@pytest.mark.task("batch_norm", weight=3, page=FORWARD)
 @pytest.mark.parametrize("batch", [5, 1])
 def test_output_in_evaluation(student: Student, rng: torch.Generator, batch: int) -> None:
     """The output in eval mode, of a batch and of a single image; the statistics stay."""
@@ -206,7 +207,7 @@ def test_output_in_evaluation(student: Student, rng: torch.Generator, batch: int
         tools.require(same, f"an evaluation has changed {name}", hint)
 
 
-@pytest.mark.task("batch_norm", weight=1, page=PAGE)
+@pytest.mark.task("batch_norm", weight=1, page=FORWARD)
 def test_maps_that_are_not_contiguous(student: Student, rng: torch.Generator) -> None:
     """Feature maps that were mirrored along their diagonal, in training mode."""
     arguments = _arguments(rng, 3, 2, 5, 4)
@@ -306,7 +307,7 @@ def _check_backward(
         tools.close(name, found, expected[index], wrong, rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.task("batch_norm_backward", weight=4, page=PAGE)
+@pytest.mark.task("batch_norm_backward", weight=4, page=BACKWARD)
 @pytest.mark.parametrize("shape", [(5, 3, 4, 2), (2, 4, 3, 5)])
 def test_gradient_of_the_input(student: Student, rng: torch.Generator, shape: Any) -> None:
     """dX, against autograd."""
@@ -314,21 +315,21 @@ def test_gradient_of_the_input(student: Student, rng: torch.Generator, shape: An
     _check_backward(student, normal(rng, *shape), X, gamma, (0,))
 
 
-@pytest.mark.task("batch_norm_backward", weight=2, page=PAGE)
+@pytest.mark.task("batch_norm_backward", weight=2, page=BACKWARD)
 def test_gradient_of_gamma(student: Student, rng: torch.Generator) -> None:
     """dgamma, against autograd."""
     X, gamma, *_ = _arguments(rng, 4, 3, 2, 5)
     _check_backward(student, normal(rng, 4, 3, 2, 5), X, gamma, (1,))
 
 
-@pytest.mark.task("batch_norm_backward", weight=1, page=PAGE)
+@pytest.mark.task("batch_norm_backward", weight=1, page=BACKWARD)
 def test_gradient_of_beta(student: Student, rng: torch.Generator) -> None:
     """dbeta, against autograd."""
     X, gamma, *_ = _arguments(rng, 3, 2, 4, 5)
     _check_backward(student, normal(rng, 3, 2, 4, 5), X, gamma, (2,))
 
 
-@pytest.mark.task("batch_norm_backward", weight=1, page=PAGE)
+@pytest.mark.task("batch_norm_backward", weight=1, page=BACKWARD)
 def test_eps_in_the_gradient(student: Student, rng: torch.Generator) -> None:
     """An eps that is not small beside the variances."""
     X, gamma, *_ = _arguments(rng, 3, 2, 3, 4)
@@ -343,7 +344,7 @@ def test_eps_in_the_gradient(student: Student, rng: torch.Generator) -> None:
         tools.close(name, found, right, mistakes, rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.task("batch_norm_backward", weight=1, page=PAGE)
+@pytest.mark.task("batch_norm_backward", weight=1, page=BACKWARD)
 def test_gradients_of_one_image(student: Student, rng: torch.Generator) -> None:
     """A batch of one image that is not contiguous."""
     X, gamma, *_ = _arguments(rng, 1, 3, 5, 4)

@@ -14,7 +14,7 @@ from autograder.checks.perceptron.networks import named
 from autograder.student import Handle, Student
 from solutions import convnet
 
-PAGE = "book/unit2/network.html"
+PAGE = "book/unit2/network.html#convnet-layers"
 
 SIZES = (
     "fc1 takes widths[2] · (height // 8) · (width // 8) numbers an image: pool three times by "

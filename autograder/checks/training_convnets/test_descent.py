@@ -17,8 +17,8 @@ FORBIDDEN = {
     "exponential_decay": ["torch.optim"],
     "warmup_cosine": ["torch.optim"],
 }
-MOMENTUM = "book/unit2/optimisers.html"
-SCHEDULES = "book/unit2/schedules.html"
+MOMENTUM = "book/unit2/optimisers.html#optimisers-momentum"
+SCHEDULES = "book/unit2/schedules.html#schedules-five"
 
 IN_PLACE = (
     "change the tensors themselves (mul_, add_, sub_, copy_): v = ... or list[i] = ... makes a new "

@@ -23,7 +23,7 @@ FORBIDDEN = {
         *("torch.feature_dropout", "torch.alpha_dropout", "torch.ops", "torch.dropout_"),
     ]
 }
-PAGE = "book/unit2/regularisation.html"
+PAGE = "book/unit2/regularisation.html#regularisation-dropout"
 
 RATE = "p is the probability of dropping, and here it is that of keeping"
 WHOLE = "each entry is dropped by itself: one draw for every entry of X"

@@ -18,7 +18,7 @@ from autograder.checks.tools import Mistake
 from autograder.checks.training_convnets.inputs import FIXED_SEED, GENERATOR, own_generator
 from autograder.student import Handle, Student
 
-PAGE = "book/unit2/training.html"
+PAGE = "book/unit2/training.html#training-epoch"
 
 EVAL_FORGOTTEN = (
     "model.eval() is missing in an evaluation: batch normalisation and dropout still behave as in "

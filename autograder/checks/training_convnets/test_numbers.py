@@ -17,7 +17,7 @@ from autograder.checks.training_convnets.numbers import (
 from autograder.student import Student
 
 
-@pytest.mark.task("start_loss", page="book/unit2/training.html")
+@pytest.mark.task("start_loss", page="book/unit2/training.html#training-start")
 def test_start_loss(student: Student) -> None:
     """The loss before training, to three decimals."""
     loss = EXPECTED["start_loss"]
@@ -36,7 +36,7 @@ def test_start_loss(student: Student) -> None:
     tools.number("start_loss", student.value("start_loss"), loss, mistakes, rel=5e-4)
 
 
-@pytest.mark.task("chance_top3", page="book/unit2/training.html")
+@pytest.mark.task("chance_top3", page="book/unit2/training.html#training-topk")
 def test_chance_top3(student: Student) -> None:
     """The top-3 accuracy of guessing."""
     share = EXPECTED["chance_top3"]
@@ -57,7 +57,7 @@ def test_chance_top3(student: Student) -> None:
     tools.number("chance_top3", student.value("chance_top3"), share, mistakes, rel=1e-4)
 
 
-@pytest.mark.task("n_steps", page="book/unit2/training.html")
+@pytest.mark.task("n_steps", page="book/unit2/training.html#training-epoch")
 def test_n_steps(student: Student) -> None:
     """The number of steps of a training."""
     steps = int(EXPECTED["n_steps"])
@@ -82,7 +82,7 @@ def test_n_steps(student: Student) -> None:
     tools.number("n_steps", came, steps, exactly)
 
 
-@pytest.mark.task("test_factor", page="book/unit2/regularisation.html")
+@pytest.mark.task("test_factor", page="book/unit2/regularisation.html#regularisation-expectation")
 def test_test_factor(student: Student) -> None:
     """The factor of vanilla dropout at test time."""
     keep = EXPECTED["test_factor"]

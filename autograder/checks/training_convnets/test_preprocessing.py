@@ -16,7 +16,8 @@ FORBIDDEN = {
     "channel_statistics": ["torchvision", "sklearn"],
     "zca_whitening": ["sklearn", "scipy"],
 }
-PAGE = "book/unit2/preprocessing.html"
+STANDARDISE = "book/unit2/preprocessing.html#preprocessing-standardise"
+ZCA = "book/unit2/preprocessing.html#preprocessing-zca"
 
 STATISTICS = "return two vectors, the means and the standard deviations, one number a channel"
 BROADCAST = (
@@ -41,7 +42,7 @@ def _statistics(value: Any, channels: int) -> tuple[Tensor, Tensor]:
     return tools.tensor("the mean", mean, shape), tools.tensor("the deviation", std, shape)
 
 
-@pytest.mark.task("channel_statistics", weight=2, page=PAGE)
+@pytest.mark.task("channel_statistics", weight=2, page=STANDARDISE)
 @pytest.mark.parametrize("shape", [(7, 3, 4, 5), (4, 2, 6, 3)])
 def test_statistics_of_channels(
     student: Student, rng: torch.Generator, shape: tuple[int, ...]
@@ -72,7 +73,7 @@ def test_statistics_of_channels(
     tools.close("the standard deviation", std, expected, mistakes)
 
 
-@pytest.mark.task("channel_statistics", weight=1, page=PAGE)
+@pytest.mark.task("channel_statistics", weight=1, page=STANDARDISE)
 def test_statistics_of_one_image(student: Student, rng: torch.Generator) -> None:
     """A single image, one channel of which is constant, in float32."""
     X = torch.rand(1, 3, 5, 4, generator=rng)
@@ -84,7 +85,7 @@ def test_statistics_of_one_image(student: Student, rng: torch.Generator) -> None
     tools.close("the standard deviation", std, deviations)
 
 
-@pytest.mark.task("channel_statistics", weight=1, page=PAGE)
+@pytest.mark.task("channel_statistics", weight=1, page=STANDARDISE)
 def test_statistics_of_strided_images(student: Student, rng: torch.Generator) -> None:
     """Images that were mirrored along their diagonal, so that they are not contiguous."""
     X = _images(rng, 3, 4, 6, 2).transpose(2, 3)
@@ -106,7 +107,7 @@ def _by_channel(X: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return torch.stack(channels, dim=1)
 
 
-@pytest.mark.task("standardize", weight=2, page=PAGE)
+@pytest.mark.task("standardize", weight=2, page=STANDARDISE)
 @pytest.mark.parametrize("shape", [(5, 3, 4, 6), (1, 2, 3, 7)])
 def test_standardised_images(
     student: Student, rng: torch.Generator, shape: tuple[int, ...]
@@ -132,7 +133,7 @@ def test_standardised_images(
     tools.close("the result", came, _by_channel(X, mean, std), mistakes)
 
 
-@pytest.mark.task("standardize", weight=2, page=PAGE)
+@pytest.mark.task("standardize", weight=2, page=STANDARDISE)
 def test_standardised_along_channels(student: Student, rng: torch.Generator) -> None:
     """Images with as many rows and columns as channels."""
     X = _images(rng, 4, 3, 3, 3)
@@ -147,7 +148,7 @@ def test_standardised_along_channels(student: Student, rng: torch.Generator) -> 
     tools.close("the result", came, _by_channel(X, mean, std), mistakes)
 
 
-@pytest.mark.task("standardize", weight=2, page=PAGE)
+@pytest.mark.task("standardize", weight=2, page=STANDARDISE)
 def test_a_channel_that_was_constant(student: Student, rng: torch.Generator) -> None:
     """A channel that was constant in the training set, and one that almost was."""
     X = _images(rng, 4, 3, 2, 5)
@@ -230,19 +231,19 @@ def _near(one: Tensor, other: Tensor) -> bool:
     return torch.allclose(one.to(other), other, rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.task("zca_whitening", weight=4, page=PAGE)
+@pytest.mark.task("zca_whitening", weight=4, page=ZCA)
 def test_whitening(student: Student, rng: torch.Generator) -> None:
     """Forty rows of five correlated numbers."""
     _check_whitening(student, _rows(rng, 40, 5), 0.1)
 
 
-@pytest.mark.task("zca_whitening", weight=2, page=PAGE)
+@pytest.mark.task("zca_whitening", weight=2, page=ZCA)
 def test_whitening_of_few_rows(student: Student, rng: torch.Generator) -> None:
     """Fewer rows than numbers in each: in some directions the rows do not vary."""
     _check_whitening(student, _rows(rng, 4, 7), 0.01)
 
 
-@pytest.mark.task("zca_whitening", weight=1, page=PAGE)
+@pytest.mark.task("zca_whitening", weight=1, page=ZCA)
 def test_whitened_rows_are_white(student: Student, rng: torch.Generator) -> None:
     """The covariance after whitening with a small ε is the unit matrix."""
     X = _rows(rng, 60, 6)

@@ -12,7 +12,7 @@ from autograder.checks.convolution.inputs import refuses
 from autograder.checks.perceptron.inputs import normal
 from autograder.student import Student
 
-PAGE = "book/unit2/training.html"
+PAGE = "book/unit2/training.html#training-topk"
 
 RAISE = "raise ValueError for a k outside 1 ... n_classes, before anything is computed"
 ALL_CLASSES = "k equal to the number of classes is a fair question, and its answer is 1"
