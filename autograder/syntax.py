@@ -211,9 +211,12 @@ def forbidden_uses(cells: Sequence[Cell], task: str, forbidden: Sequence[str]) -
     """
     if not forbidden:
         return []
-    known = _known(_statements(cells))
+    statements = _statements(cells)
+    known = _known(statements)
     reader = _Reader(known.scope)
-    helpers = {**known.helpers, task: known.definitions.get(task, [])}
+    replaced = _replaced_imports(statements, task)
+    own = [part for part in known.definitions.get(task, []) if part not in replaced]
+    helpers = {**known.helpers, task: own}
     pending, seen = {task}, set[str]()
     read: set[ast.AST] = set()
     while pending:
@@ -224,6 +227,20 @@ def forbidden_uses(cells: Sequence[Cell], task: str, forbidden: Sequence[str]) -
             read.add(part)
         pending = reader.names - seen
     return sorted(name for name in forbidden if reader.has_used(name))
+
+
+def _replaced_imports(statements: Sequence[ast.stmt], task: str) -> list[ast.stmt]:
+    """Imports under a task's name that nothing has read when an answer takes the name over."""
+    unread: list[ast.stmt] = []
+    replaced: list[ast.stmt] = []
+    for statement in statements:
+        if isinstance(statement, ast.ImportFrom) and task in bound_names(statement):
+            unread.append(statement)
+        elif unread and task in _read_names(statement)[0]:
+            unread = []
+        elif isinstance(statement, _DEFINITIONS) and statement.name == task:
+            replaced += [] if is_stub(statement) else unread
+    return replaced
 
 
 def _helpers(statements: Sequence[ast.stmt]) -> dict[str, list[ast.AST]]:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 from solutions.augmentation import random_crop, random_horizontal_flip
 from solutions.descent import warmup_cosine
-from solutions.images import NAMES, Images, load_images
+from solutions.images import NAMES, Images
+from solutions.options import data_parser, device_name, images_of, progress_bar
 from solutions.preprocessing import channel_statistics, standardize, zca_whitening
 from solutions.tables import provenance, write_table
 from solutions.training import topk_accuracy
@@ -300,21 +300,16 @@ def climb(
 def main() -> None:
     """Train the ladder with a progress bar and write its two tables."""
     options = _parsed()
-    device = torch.device(options.device)
-    try:
-        images = load_images(options.dataset, options.data, options.seed)
-    except FileNotFoundError as error:
-        raise SystemExit(f"solutions.ladder: {error}") from None
+    images = images_of(options, "solutions.ladder")
     rungs = [rung for rung in RUNGS if not options.rungs or rung.name in options.rungs]
     epochs = options.epochs or EPOCHS[images.name]
     name = f"ladder_{images.name}"
-    columns = (TextColumn("{task.description:20}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn()) as bar:
+    with progress_bar() as bar:
         tasks = {rung.name: bar.add_task(rung.name, total=epochs) for rung in rungs}
         state = climb(
             images,
             rungs,
-            device,
+            options.device,
             epochs,
             options.seed,
             options.output / f"{name}.pt",
@@ -325,7 +320,7 @@ def main() -> None:
         f"--seed {options.seed}" + ("" if images.name == "digits" else " --data DIR"),
         f"{options.seed}: split, initial weights, orders, augmentation and dropout",
         ["torchvision"],
-        torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        device_name(options.device),
     )
     for table, rows, names in (
         (f"{name}.csv", state.epochs, EPOCH_COLUMNS),
@@ -337,28 +332,11 @@ def main() -> None:
 
 
 def _parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m solutions.ladder", description=__doc__)
-    parser.add_argument("--dataset", choices=NAMES, default="digits")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="where MNIST or CIFAR-10 lies")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    parser.add_argument(
-        "--device",
-        type=lambda name: device if name == "auto" else name,
-        default=device,
-        help="auto (default), cpu, cuda, ...",
-    )
+    parser = data_parser("solutions.ladder", __doc__, NAMES, Path("_build/ladder"))
     parser.add_argument("--epochs", type=int, help="of each rung; default: by data set")
-    parser.add_argument("--seed", type=int, default=0)
     names = [rung.name for rung in RUNGS]
     parser.add_argument(
         "--rungs", nargs="+", choices=names, metavar="RUNG", help=f"only these: {', '.join(names)}"
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("_build/ladder"),
-        metavar="DIR",
-        help="for the tables, and the state from which a stopped run goes on",
     )
     return parser.parse_args()
 

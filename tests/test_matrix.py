@@ -12,6 +12,7 @@ from autograder.checking import forbidden_calls
 from autograder.notebook import NotebookChannel
 from autograder.solve import answer
 from autograder.student import LocalChannel, Student
+from tests import wrong_answers
 from tests.matrix import (
     fingerprint,
     graded,
@@ -68,7 +69,7 @@ def test_stub_fails_every_check_by_not_being_implemented(
 ) -> None:
     if task.kind == "number":
         pytest.skip("a number that is still None is settled before any check runs")
-    namespace: dict[str, Any] = {"nn": torch.nn}  # the base of a class
+    namespace: dict[str, Any] = {"torch": torch, "nn": torch.nn}  # what given __init__s use
     exec("from __future__ import annotations\n" + task.stub, namespace)
     verdict = graded(assignment, task.name, Student(LocalChannel(namespace)))
     assert (verdict.status, verdict.score) == ("unanswered", 0)
@@ -105,3 +106,30 @@ def test_no_correct_style_uses_what_is_forbidden(assignment: Assignment, task: T
     sources += [variant.source() for variant in variants_of(task) if variant.correct]
     for source in sources:
         assert syntax.forbidden_uses([syntax.parsed(source)], task.name, forbidden) == [], source
+
+
+# ---- slips --------------------------------------------------------------------------------------
+
+
+def clipped(x: float, limit: float = 1.0) -> float:
+    """A number within limits."""
+    return min(max(x, -limit), limit)
+
+
+def test_a_slip_is_the_correct_answer_but_for_its_edits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wrong_answers, "VARIANTS", [])
+    wrong_answers.slip(clipped, "no_lower_limit", {"max(x, -limit)": "x"}, hint="lower")
+    [variant] = wrong_answers.VARIANTS
+    assert (variant.task, variant.name, variant.hint) == ("clipped", "no_lower_limit", "lower")
+    assert [variant.answer(x) for x in (-3.0, 0.5, 3.0)] == [-3.0, 0.5, 1.0]
+    assert "def other(x: float, limit: float=1.0) -> float:\n    return min(x, limit)" in (
+        variant.source("other")
+    )
+
+
+@pytest.mark.parametrize("old", ["minimum", "limit"])
+def test_a_slip_replaces_what_stands_there_once(monkeypatch: pytest.MonkeyPatch, old: str) -> None:
+    monkeypatch.setattr(wrong_answers, "VARIANTS", [])
+    with pytest.raises(ValueError, match=f"'{old}' must stand once in(?s:.*)def clipped"):
+        wrong_answers.slip(clipped, "name", {old: "x"}, hint="hint")
+    assert wrong_answers.VARIANTS == []

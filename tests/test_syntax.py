@@ -206,6 +206,23 @@ ACCUSED = {
         "def answer(x):\n    return getattr(x, 'softmax')(1)",
         "torch.Tensor.softmax",
     ),
+    "import before the stub": (
+        "from torch import softmax as answer\ndef answer(x):\n    raise NotImplementedError",
+        "torch.softmax",
+    ),
+    "import after the answer": (
+        "def answer(x):\n    return x\nfrom torch import softmax as answer",
+        "torch.softmax",
+    ),
+    "import read before the answer": (
+        "from torch import softmax as answer\nkept = {1: answer}\n"
+        "def answer(x):\n    return kept[1](x, 1)",
+        "torch.softmax",
+    ),
+    "import read as a default of the answer": (
+        "from torch import softmax as answer\ndef answer(x, own=answer):\n    return own(x, 1)",
+        "torch.softmax",
+    ),
     "decorator": (
         "import torch\n@torch.autograd.grad_mode.no_grad()\ndef answer(x):\n    return x",
         "torch.autograd",
@@ -234,6 +251,9 @@ INNOCENT = {
     "own function after an import": (
         "from torch import softmax\ndef softmax(x):\n    return x\n"
         "def answer(x):\n    return softmax(x)"
+    ),
+    "answer that replaces an import": (
+        "from torch import softmax as answer\ndef answer(x):\n    return x\nshown = answer(1)"
     ),
     "local variable": (
         "from torch import softmax\ndef answer(x):\n    softmax = x.exp()\n    return softmax / 2"

@@ -1,7 +1,8 @@
 """The plausible wrong answers of every task by name, and correct answers in other styles.
 
 One file a module of `solutions`. A wrong answer names the hint that it must bring up; the matrix
-(`tests/matrix.py`) verifies that it does.
+(`tests/matrix.py`) verifies that it does. An answer is written out where it has a style of its own;
+one that differs from a correct answer in a line or two is a `slip`, which shows these lines alone.
 """
 
 import ast
@@ -9,7 +10,7 @@ import importlib
 import inspect
 import pkgutil
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -23,6 +24,7 @@ class Variant:
     name: str
     answer: Any
     hint: str | None
+    text: str = ""
 
     @property
     def correct(self) -> bool:
@@ -35,14 +37,11 @@ class Variant:
         """
         if not callable(self.answer):
             return f"{name or self.task} = {self.answer!r}\n"
-        tree = ast.parse(textwrap.dedent(inspect.getsource(self.answer)))
-        definition = tree.body[0]
+        tree = ast.parse(self.text or _typed(self.answer))
+        definition = tree.body[-1]
         assert isinstance(definition, ast.FunctionDef | ast.ClassDef)
-        definition.decorator_list = []
         definition.name = name or self.task
-        module = inspect.getmodule(self.answer)
-        assert module is not None
-        return "\n".join([*_library_imports(module), ast.unparse(definition)]) + "\n"
+        return ast.unparse(tree) + "\n"
 
 
 VARIANTS: list[Variant] = []
@@ -56,6 +55,31 @@ def wrong(task: str, *, hint: str) -> Callable[[Any], Any]:
 def right(task: str) -> Callable[[Any], Any]:
     """Register the decorated function or class as a correct answer in another style."""
     return _registered(task, None)
+
+
+def slip(correct: Any, name: str, edits: Mapping[str, str], *, hint: str) -> None:
+    """Register a wrong answer that differs from a correct function or class in a few places.
+
+    Args:
+        correct: the reference, or another correct answer.
+        name: what is wrong with it.
+        edits: what replaces what, in the text that `ast.unparse` gives of the correct answer
+            without its docstrings; each of the replaced texts stands there once.
+        hint: what it must bring up.
+
+    Raises:
+        ValueError: a replaced text does not stand there once; the message shows the whole text.
+    """
+    text = _typed(correct)
+    for old, new in edits.items():
+        if text.count(old) != 1:
+            raise ValueError(f"{name}: {old!r} must stand once in\n{text}")
+        text = text.replace(old, new)
+    namespace: dict[str, Any] = {"__name__": __name__}
+    exec(compile(text, f"<{name}>", "exec"), namespace)
+    tasks = [variant.task for variant in VARIANTS if variant.answer is correct]
+    task = tasks[0] if tasks else correct.__name__
+    VARIANTS.append(Variant(task, name, namespace[correct.__name__], hint, text))
 
 
 def wrong_number(task: str, answer: Any, *, hint: str) -> None:
@@ -81,6 +105,19 @@ def _registered(task: str, hint: str | None) -> Callable[[Any], Any]:
         return answer
 
     return register
+
+
+def _typed(answer: Any) -> str:
+    """The library imports of an answer's module and its definition, without docstrings."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(answer)))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            node.decorator_list = []
+            if ast.get_docstring(node) is not None:
+                node.body = node.body[1:] or [ast.Pass()]
+    module = inspect.getmodule(answer)
+    assert module is not None
+    return "\n".join([*_library_imports(module), ast.unparse(tree)])
 
 
 def _library_imports(module: ModuleType) -> list[str]:
