@@ -32,7 +32,7 @@ def changed(notebook: NotebookNode, change: Change) -> bytes:
 
 
 def other_assignment(data: dict[str, Any]) -> None:
-    data["metadata"]["course"] = {"assignment": "attention"}
+    data["metadata"]["course"] = {"assignment": "elsewhere"}
 
 
 def other_language(data: dict[str, Any]) -> None:
@@ -59,7 +59,7 @@ def bad_files(solved: NotebookNode) -> dict[str, tuple[bytes, str, str]]:
         "version 3": (changed(solved, version_three), "nbformat 3", again),
         "version 2": (b'{"nbformat": 2, "worksheets": []}', "nbformat 2", again),
         "other language": (changed(solved, other_language), "'R'", "set its kernel to Python"),
-        "other assignment": (changed(solved, other_assignment), "'attention'", ""),
+        "other assignment": (changed(solved, other_assignment), "'elsewhere'", ""),
     }
 
 
@@ -90,7 +90,7 @@ def test_another_assignment_is_noticed_also_when_one_is_named(
     notebook.write_bytes(changed(solved, other_assignment))
     answer = run("check", notebook, "--assignment", ASSIGNMENT, "--course", tmp_path / "course")
     assert answer.status == 1
-    assert str(notebook) in answer.error and "'attention'" in answer.error
+    assert str(notebook) in answer.error and "'elsewhere'" in answer.error
 
 
 def test_a_notebook_that_says_nothing_needs_the_assignment_named(

@@ -115,6 +115,13 @@ def runs(code: str, lengths: set[int]) -> Iterator[list[ast.stmt]]:
 # ---- what is published --------------------------------------------------------------------------
 
 
+COUNTED = re.compile(
+    r'<span class="(eqno|caption-number|std std-numref)">.*?</span>'
+    r'|<a[^>]* href="[^"]*#equation-[^>]*>[^<]*</a>'
+)
+"""Numbers of equations and figures, and references to them: they tell how many there are."""
+
+
 def code_and_text(file: Path) -> tuple[list[str], str]:
     """Pieces of a published file that may be code, and all of it that a reader sees."""
     content = file.read_text(encoding="utf-8", errors="replace")
@@ -125,6 +132,7 @@ def code_and_text(file: Path) -> tuple[list[str], str]:
         return sources, "\n".join(sources + outputs)
     if file.suffix == ".html":
         shown = re.sub(r"<(script|style)\b.*?</\1>", "", content, flags=re.S)
+        shown = COUNTED.sub("", shown)
         pieces = re.findall(r"<pre[^>]*>(.*?)</pre>", shown, flags=re.S)
         return [untagged(piece) for piece in pieces], untagged(shown)
     if file.suffix == ".py":

@@ -110,11 +110,12 @@ def _registered(task: str, hint: str | None) -> Callable[[Any], Any]:
 def _typed(answer: Any) -> str:
     """The library imports of an answer's module and its definition, without docstrings."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(answer)))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            node.decorator_list = []
-            if ast.get_docstring(node) is not None:
-                node.body = node.body[1:] or [ast.Pass()]
+    definition = tree.body[0]
+    assert isinstance(definition, ast.FunctionDef | ast.ClassDef)
+    definition.decorator_list = []
+    for node in ast.walk(definition):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
     module = inspect.getmodule(answer)
     assert module is not None
     return "\n".join([*_library_imports(module), ast.unparse(tree)])
