@@ -41,8 +41,7 @@ def searched(pid, read, write):
             reached.update(secrets([data]) if b"canary-" in data else [])
             for match in re.finditer(b"canary-memory-[0-9a-f]+" + UNTOUCHED, data):
                 place = start + match.end() - len(UNTOUCHED)
-                tried(lambda place: write(place, TOUCHED), place)
-                return sorted(reached)
+                tried(lambda place: write(place, TOUCHED), place)  # every copy: one of them counts
     return sorted(reached)
 '''
 
