@@ -5,6 +5,7 @@ on a dark one; their colours also differ for colour-blind eyes, and classes have
 """
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -16,12 +17,16 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from torch import Tensor
 
+Array = np.ndarray | Tensor
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c6bb1", "#a6761d"]
 MARKERS = ["o", "^", "s", "D", "v", "P"]
 LINES = ["-", "--", "-.", ":"]
+TOLERANCES = {"float64": 1e-6, "float32": 1e-3}  # of a gradient against differences
+
 GREY = "#7a7a7a"  # contrast 4.3 with white, and with a page of #121212
 
 STYLE: dict[str, Any] = {
@@ -100,70 +105,237 @@ def hold_out(
 
 
 def check_gradient(
-    f: Callable[[Tensor], Tensor | float],
-    x: Tensor,
-    gradient: Tensor,
+    f: Callable[[Any], Tensor | float],
+    x: Array,
+    gradient: Array,
     name: str = "gradient",
-    tolerance: float = 1e-6,
+    tolerance: float | None = None,
 ) -> float:
     """Compare a gradient with finite differences, coordinate by coordinate.
 
-    The differences are those of five points, whose error falls with the fourth power of the step.
-
     Args:
-        f: the function; it takes a tensor like x and returns a number.
-        x: the point, float64 (in float32 rounding hides the derivative).
+        f: the function; it takes what x is, an array or a tensor, and returns a number.
+        x: the point, float64 if you can: in float32 rounding hides all but the first three digits.
         gradient: what you computed, of the shape of x.
         name: what messages call it.
-        tolerance: largest relative error that passes.
+        tolerance: largest relative error that passes; 1e-6 in float64 and 1e-3 in float32.
 
     Returns:
         The largest relative error of all coordinates.
 
     Raises:
-        AssertionError: shapes differ, or a coordinate is too far off; it names the worst one.
-        TypeError: x is not float64.
+        AssertionError: shapes differ, or a coordinate is too far off; it names the worst one, its
+            relative error and, where the errors have a pattern, the likely cause.
+        TypeError: x is neither float64 nor float32.
     """
-    if x.dtype != torch.float64:
-        raise TypeError(f"{name}: x is {x.dtype}; differences need torch.float64, use x.double()")
-    assert gradient.shape == x.shape, (
-        f"{name}: your gradient is {_size(gradient)}, the variable is {_size(x)}; "
+    point, ours = _as_array(x), _as_array(gradient)
+    assert ours.shape == point.shape, (
+        f"{name}: your gradient is {_size(ours)}, the variable is {_size(point)}; "
         "is a transpose or a sum over the batch missing?"
     )
-    measured = _five_point_differences(f, x)
-    ours = gradient.detach().double()
-    errors = (ours - measured).abs() / (torch.maximum(ours.abs(), measured.abs()) + 1e-8)
-    index = tuple(int(i) for i in torch.unravel_index(errors.argmax(), errors.shape))
+    measured = _as_array(differences(f, x))
+    smooth = np.isfinite(measured)
+    assert smooth.any(), f"{name}: every coordinate of x lies at a kink; choose another x"
+    tolerance = TOLERANCES[point.dtype.name] if tolerance is None else tolerance
+    with torch.no_grad():
+        noise = _rounding(point.dtype, float(f(x)), _step(point.dtype))
+    floor = max(1e-3 * float(np.abs(measured[smooth]).max()), noise / tolerance)
+    size = np.maximum(np.maximum(np.abs(ours), np.abs(measured)), floor)
+    errors = np.where(smooth, np.abs(ours - measured) / size, 0)
+    errors = np.where(np.isnan(errors), math.inf, errors)  # a gradient that is not a number
+    index = tuple(int(i) for i in np.unravel_index(errors.argmax(), errors.shape))
     error = float(errors[index])
-    assert error <= tolerance, (
-        f"{name}: at index {index} your gradient is {float(ours[index]):.6g}, "
-        f"differences give {float(measured[index]):.6g} (relative error {error:.1e})"
-        f"{_common_factor(ours, measured)}"
-    )
-    print(f"{name}: largest relative error {error:.1e}")
+    if not error <= tolerance:
+        cause = likely_cause(ours, measured)
+        raise AssertionError(
+            f"{name}: at index {index} your gradient is {float(ours[index]):.6g}, "
+            f"differences give {float(measured[index]):.6g} (relative error {error:.1e})"
+            + (f"; {cause}" if cause else "")
+        )
+    left_out = f" ({(~smooth).sum()} coordinates at a kink left out)" if not smooth.all() else ""
+    print(f"{name}: largest relative error {error:.1e}{left_out}")
     return error
 
 
-def _five_point_differences(f: Callable[[Tensor], Tensor | float], x: Tensor) -> Tensor:
-    h = 1e-3
-    weights = {-2: 1 / 12, -1: -2 / 3, 1: 2 / 3, 2: -1 / 12}
-    units = torch.eye(x.numel(), dtype=x.dtype).reshape(-1, *x.shape)
+def check_backward(
+    forward: Callable[..., tuple[Any, Any]],
+    backward: Callable[[Any, Any], Any],
+    inputs: Mapping[str, Array],
+    rng: np.random.Generator,
+    tolerance: float | None = None,
+) -> float:
+    """Compare a layer's backward pass with finite differences of its forward pass.
+
+    The scalar that is differentiated is the sum of the output times a random upstream gradient. An
+    upstream gradient of ones would not do: a layer that forgets it, or transposes it, would pass.
+
+    Args:
+        forward: takes the inputs in their order and returns the output and a cache.
+        backward: takes the upstream gradient and the cache; returns the gradient with respect to
+            each input, in the same order (of one input: the gradient itself).
+        inputs: the inputs by name, float64; small arrays of unequal sizes, so that no transpose
+            goes unnoticed.
+        rng: source of the upstream gradient.
+        tolerance: largest relative error that passes; 1e-6 in float64 and 1e-3 in float32.
+
+    Returns:
+        The largest relative error of all coordinates of all gradients.
+
+    Raises:
+        AssertionError: a gradient is missing or wrong (see check_gradient), an argument was
+            modified, or forward gives another output when it is called again.
+    """
+    before = {name: _as_array(value).copy() for name, value in inputs.items()}
+    out, cache = forward(*inputs.values())
+    _verify_unchanged("forward", before, inputs)
+    again = forward(*inputs.values())[0]
+    assert np.array_equal(_as_array(out), _as_array(again), equal_nan=True), (
+        "forward gives another output when it is called again: start its generator anew each time"
+    )
+    upstream = _like(out, upstream_gradient(_as_array(out), rng))
+    given = {"dout": _as_array(upstream).copy()}
+    answer = backward(upstream, cache)
+    _verify_unchanged("backward", before | given, {**inputs, "dout": upstream})
+    gradients = answer if isinstance(answer, tuple | list) else (answer,)
+    assert len(gradients) == len(inputs), (
+        f"backward returned {len(gradients)} gradients; the inputs are {', '.join(inputs)}"
+    )
+
+    def scalar(name: str, value: Array) -> float:
+        values = [value if other == name else inputs[other] for other in inputs]
+        return float((_as_array(upstream) * _as_array(forward(*values)[0])).sum())
+
+    return max(
+        check_gradient(functools.partial(scalar, name), x, gradient, f"d{name}", tolerance)
+        for (name, x), gradient in zip(inputs.items(), gradients, strict=True)
+    )
+
+
+def upstream_gradient(out: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A random gradient for an output: no two coordinates are alike, and none is near zero.
+
+    Args:
+        out: the output.
+        rng: source of the values.
+
+    Returns:
+        An array of the shape and dtype of out, of absolute values from 0.5 to 1.5.
+    """
+    sizes = rng.uniform(0.5, 1.5, out.shape)
+    return (sizes * rng.choice([-1.0, 1.0], out.shape)).astype(out.dtype)
+
+
+def differences(f: Callable[[Any], Tensor | float], x: Array) -> Array:
+    """The gradient of f at x by differences of five points, whose error is of order h to the 4.
+
+    The step h is the fifth root of the dtype's precision, where rounding and the formula's own
+    error balance. Differences at h and at h / 2 must agree; where they do not, a kink is near, and
+    h is made smaller. At a kink itself the slopes on the two sides differ however small h is.
+
+    Args:
+        f: the function; it takes what x is, an array or a tensor, and returns a number.
+        x: the point, float64 or float32; it is not modified.
+
+    Returns:
+        What x is, of its shape; NaN for coordinates that lie at a kink.
+
+    Raises:
+        TypeError: x is neither float64 nor float32.
+    """
+    point = _as_array(x)
+    if point.dtype.name not in TOLERANCES:
+        raise TypeError(f"x is {point.dtype}; differences need float64 (or float32)")
     with torch.no_grad():
-        slopes = [
-            sum(weight * float(f(x + k * h * unit)) for k, weight in weights.items()) / h
-            for unit in units
-        ]
-    return torch.tensor(slopes, dtype=x.dtype).reshape(x.shape)
+        slopes = [_slope(f, x, point, index) for index in np.ndindex(point.shape)]
+    return _like(x, np.array(slopes, dtype=point.dtype).reshape(point.shape))
 
 
-def _common_factor(ours: Tensor, measured: Tensor) -> str:
-    """Words for a gradient that is wrong by the same factor everywhere."""
-    factor = float((ours * measured).sum() / (measured * measured).sum().clamp_min(1e-30))
-    if factor == 0 or not torch.allclose(ours, factor * measured, rtol=1e-5, atol=1e-10):
-        return ""
-    if abs(factor + 1) < 1e-5:
-        return "; everywhere the sign is the opposite"
-    return f"; everywhere it is {factor:.4g} times as large: is a mean or a factor missing?"
+def _slope(
+    f: Callable[[Any], Tensor | float], x: Array, point: np.ndarray, index: tuple[int, ...]
+) -> float:
+    """The derivative with respect to one coordinate, NaN at a kink."""
+
+    def at(shift: float) -> float:
+        moved = point.copy()
+        moved[index] += shift
+        return float(f(_like(x, moved)))
+
+    h, here = _step(point.dtype), at(0.0)
+    tolerance = TOLERANCES[point.dtype.name]
+    for _ in range(3):
+        half, one, two = ((at(-k * h), at(k * h)) for k in (0.5, 1, 2))
+        coarse = (8 * (one[1] - one[0]) - (two[1] - two[0])) / (12 * h)
+        fine = (8 * (half[1] - half[0]) - (one[1] - one[0])) / (6 * h)
+        noise = 4 * _rounding(point.dtype, here, h)
+        agree = abs(coarse - fine) <= tolerance * abs(fine) + noise
+        # The slopes of the two sides differ by h f'' where f is smooth: half as much at h / 2.
+        bend = abs(one[0] - 2 * here + one[1]) / h
+        at_half = 2 * abs(half[0] - 2 * here + half[1]) / h
+        if agree and at_half <= 0.75 * bend + tolerance * abs(fine) + noise:
+            return coarse
+        h /= 8
+    return math.nan
+
+
+def likely_cause(ours: np.ndarray, measured: np.ndarray) -> str | None:
+    """What a wrong gradient has in common with the right one, in words.
+
+    Args:
+        ours: the gradient to be explained.
+        measured: the right one, of the same shape; NaN where it is not known.
+
+    Returns:
+        One sentence, or None where the errors show no pattern.
+    """
+    known = np.isfinite(measured)
+    one, other = ours[known].astype(float), measured[known].astype(float)
+    if not np.isfinite(one).all():
+        return "it is not a finite number: is a root or a quotient at zero?"
+    if not one.any():
+        return "yours is zero everywhere: is the upstream gradient used?"
+    factor = float((one * other).sum() / max((other * other).sum(), 1e-30))
+    if factor and np.allclose(one, factor * other, rtol=1e-4, atol=1e-8):
+        if abs(factor + 1) < 1e-4:
+            return "everywhere the sign is the opposite"
+        return f"everywhere it is {factor:.4g} times as large: is a mean or a factor missing?"
+    for axis in range(ours.ndim if known.all() else 0):
+        gap = ours - measured
+        if ours.shape[axis] > 1 and np.allclose(gap, gap.mean(axis, keepdims=True), atol=1e-7):
+            return (
+                f"the error is the same all along axis {axis}: is a path through a sum or a mean "
+                "over that axis missing?"
+            )
+    right = np.isclose(one, other, rtol=1e-4, atol=1e-8)
+    if right.any() and not right.all() and not one[~right].any():
+        return f"yours is zero at the {(~right).sum()} wrong of {right.size} coordinates"
+    return None
+
+
+def _verify_unchanged(
+    where: str, before: Mapping[str, np.ndarray], after: Mapping[str, Array]
+) -> None:
+    for name, value in before.items():
+        assert np.array_equal(value, _as_array(after[name]), equal_nan=True), (
+            f"{where} modified its argument {name}: work on a copy, without in-place operations"
+        )
+
+
+def _step(dtype: np.dtype) -> float:
+    return float(np.finfo(dtype).eps) ** 0.2
+
+
+def _rounding(dtype: np.dtype, value: float, h: float) -> float:
+    """How far off rounding may leave a difference quotient of values of this size."""
+    return 10 * float(np.finfo(dtype).eps) * max(1.0, abs(value)) / h
+
+
+def _as_array(value: Any) -> np.ndarray:
+    return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+
+
+def _like(model: Any, array: np.ndarray) -> Any:
+    """The array as what the model is: a tensor on its device, or an array."""
+    return torch.from_numpy(array).to(model.device) if isinstance(model, Tensor) else array
 
 
 @_in_style
@@ -317,5 +489,5 @@ def _new_axes(width: float, height: float) -> Axes:
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 
-def _size(tensor: Tensor) -> str:
-    return " × ".join(str(n) for n in tensor.shape) or "a single number"
+def _size(array: np.ndarray) -> str:
+    return " × ".join(str(n) for n in array.shape) or "a single number"

@@ -2,7 +2,7 @@
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import matplotlib
@@ -123,9 +123,138 @@ def test_wrong_shape_fails(x: Tensor) -> None:
         lab.check_gradient(quartic, x, (4 * x**3).T)
 
 
-def test_float32_is_refused(x: Tensor) -> None:
-    with pytest.raises(TypeError, match=r"x\.double\(\)"):
-        lab.check_gradient(quartic, x.float(), 4 * x.float() ** 3)
+def test_integers_are_refused() -> None:
+    with pytest.raises(TypeError, match="differences need float64"):
+        lab.check_gradient(quartic, torch.arange(3), torch.zeros(3))
+
+
+def test_float32_passes_with_its_own_step_and_fails_where_it_is_wrong(x: Tensor) -> None:
+    x = x.float()
+    assert lab.check_gradient(quartic, x, 4 * x**3) < 1e-3
+    with pytest.raises(AssertionError, match="relative error"):
+        lab.check_gradient(quartic, x, 4.02 * x**3)
+
+
+def test_arrays_pass_as_arrays(x: Tensor) -> None:
+    def f(array: np.ndarray) -> float:
+        assert isinstance(array, np.ndarray)
+        return float((array**4).sum())
+
+    assert lab.check_gradient(f, x.numpy(), 4 * x.numpy() ** 3) < 1e-6
+
+
+def test_differences_leave_the_point_as_it_is(x: Tensor) -> None:
+    before = x.clone()
+    lab.differences(quartic, x.T)
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("offset", [1e-3, 4e-4, 1e-4, 3e-5])
+def test_a_kink_near_by_is_stepped_around(offset: float) -> None:
+    x = np.array([offset, -offset, 0.7])
+    slopes = lab.differences(lambda z: (np.maximum(z, 0) * np.array([2, 3, 4])).sum(), x)
+    np.testing.assert_allclose(slopes, [2, 0, 4], atol=1e-8)
+
+
+@pytest.mark.parametrize("curvature", [0.0, 1.0, -30.0])
+def test_a_coordinate_at_a_kink_is_left_out(
+    curvature: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def f(z: np.ndarray) -> float:
+        return float((np.maximum(z, 0) + curvature * z**2).sum())
+
+    x = np.array([0.0, 1.5, -2.0])
+    assert np.isnan(lab.differences(f, x)).tolist() == [True, False, False]
+    lab.check_gradient(f, x, (x > 0) + 2 * curvature * x)
+    assert "(1 coordinates at a kink left out)" in capsys.readouterr().out
+    with pytest.raises(AssertionError, match="every coordinate of x lies at a kink"):
+        lab.check_gradient(f, x[:1], np.zeros(1))
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-8, 5.0])
+def test_a_point_without_a_slope_is_no_kink(value: float) -> None:
+    x = np.array([value])
+    np.testing.assert_allclose(lab.differences(lambda z: ((z - value) ** 2).sum(), x), 0, atol=1e-9)
+
+
+def _affine(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    return x @ w, (x, w)
+
+
+def _affine_backward(
+    dout: np.ndarray, cache: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    return dout @ cache[1].T, cache[0].T @ dout
+
+
+@pytest.fixture
+def layer() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {"x": rng.normal(size=(4, 3)), "w": rng.normal(size=(3, 2))}
+
+
+def check_affine(layer: dict[str, np.ndarray], backward: Callable[..., object]) -> float:
+    return lab.check_backward(_affine, backward, layer, np.random.default_rng(1))
+
+
+def test_right_backward_passes(layer: dict[str, np.ndarray]) -> None:
+    assert check_affine(layer, _affine_backward) < 1e-6
+
+
+def test_one_input_has_one_gradient() -> None:
+    x = np.array([[0.5, -0.3], [0.2, 1.0]])
+    error = lab.check_backward(
+        lambda x: (np.tanh(x), np.tanh(x)),
+        lambda dout, out: dout * (1 - out**2),
+        {"x": x},
+        np.random.default_rng(1),
+    )
+    assert error < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("backward", "words"),
+    [
+        (lambda dout, c: (np.ones_like(dout) @ c[1].T, c[0].T @ dout), "dx: at index"),
+        (lambda dout, c: (dout @ c[1].T, c[0].T @ dout / 4), "dw: .* 0.25 times as large"),
+        (lambda dout, c: (dout @ c[1].T, 0 * c[1]), "dw: .* zero everywhere"),
+        (lambda dout, c: (-dout @ c[1].T, c[0].T @ dout), "the sign is the opposite"),
+        (lambda dout, c: ((dout @ c[1].T).T, c[0].T @ dout), "dx: your gradient is 3 × 4"),
+        (lambda dout, c: dout @ c[1].T, "backward returned 1 gradients; the inputs are x, w"),
+        (lambda dout, c: (dout @ c[1].T, np.nan * c[1]), "not a finite number"),
+        (lambda dout, c: (dout @ c[1].T + np.array([[1.0, 2, 3]]), c[0].T @ dout), "along axis 0"),
+    ],
+)
+def test_wrong_backward_is_explained(
+    layer: dict[str, np.ndarray], backward: Callable[..., object], words: str
+) -> None:
+    with pytest.raises(AssertionError, match=words):
+        check_affine(layer, backward)
+
+
+def test_backward_that_modifies_what_it_is_given_is_found(layer: dict[str, np.ndarray]) -> None:
+    def through_dout(dout: np.ndarray, cache: tuple[np.ndarray, np.ndarray]) -> object:
+        gradients = _affine_backward(dout, cache)
+        dout *= 0
+        return gradients
+
+    def through_cache(dout: np.ndarray, cache: tuple[np.ndarray, np.ndarray]) -> object:
+        gradients = _affine_backward(dout, cache)
+        cache[1][:] = 0
+        return gradients
+
+    with pytest.raises(AssertionError, match="backward modified its argument dout"):
+        check_affine(layer, through_dout)
+    with pytest.raises(AssertionError, match="backward modified its argument w"):
+        check_affine(layer, through_cache)
+
+
+def test_forward_that_draws_anew_is_found(layer: dict[str, np.ndarray]) -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(AssertionError, match="start its generator anew"):
+        lab.check_backward(
+            lambda x, w: (x @ w * rng.random(), None), lambda dout, cache: dout, layer, rng
+        )
 
 
 # ---- plots --------------------------------------------------------------------------------------
@@ -209,7 +338,7 @@ def test_needs_only_torch_numpy_and_matplotlib() -> None:
             imported |= {alias.name.partition(".")[0] for alias in node.names}
         if isinstance(node, ast.ImportFrom):
             imported.add(str(node.module).partition(".")[0])
-    standard = {"collections", "functools", "pathlib", "typing"}
+    standard = {"collections", "functools", "math", "pathlib", "typing"}
     assert imported - standard == {"torch", "numpy", "matplotlib"}
 
 

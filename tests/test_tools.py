@@ -223,6 +223,59 @@ def test_unchanged() -> None:
     mistake(tools.unchanged, "X", X, X[:1])
 
 
+A = X.numpy()
+
+
+def test_an_array_comes_back_as_it_is() -> None:
+    assert tools.array("y", A, (2, 3), np.float64) is A
+    assert tools.array("loss", np.float64(2), ()).item() == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (X, "must be a NumPy array, and is a tensor of shape (2, 3)"),
+        (None, "is None"),
+        (A.T, "must have shape (2, 3), and has shape (3, 2)"),
+        (A.astype(np.float32), "must have dtype float64, and has dtype float32"),
+        (A.astype(complex), "must hold real numbers, and has dtype complex128"),
+        (A.astype(str), "must hold real numbers"),
+        (A.astype(object), "must hold real numbers"),
+    ],
+)
+def test_what_is_no_such_array_is_named(value: Any, words: str) -> None:
+    assert words in mistake(tools.array, "y", value, (2, 3), np.float64).message
+
+
+def test_arrays_are_compared_as_tensors_are() -> None:
+    tools.close("y", A + 1e-12, A)
+    tools.close("y", A.astype(">f8"), A)
+    assert mistake(tools.close, "y", A.T, A).hint == "y is transposed"
+    assert mistake(tools.close, "y", -A, A).hint == "the sign is wrong"
+    assert mistake(tools.close, "y", A + 1, A, {"one too many": A + 1}).hint == "one too many"
+    assert "NumPy array" in mistake(tools.close, "y", X, A).message
+    assert "torch.Tensor" in mistake(tools.close, "y", A, X).message
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, bool, np.int64])
+def test_arrays_of_whole_numbers_are_compared(dtype: type) -> None:
+    whole: np.ndarray = np.array([0, 1, 1]).astype(dtype)
+    tools.close("y", whole.copy(), whole)
+    assert mistake(tools.close, "y", whole[::-1], whole).message.startswith("y is wrong at index")
+
+
+def test_an_array_that_was_modified() -> None:
+    tools.unchanged("x", A, A.copy())
+    assert "x" in mistake(tools.unchanged, "x", A, A + 1).message
+
+
+def test_numpy_generators_follow_from_the_checks_own() -> None:
+    draws = [
+        tools.numpy_generator(torch.Generator().manual_seed(seed)).random() for seed in (0, 0, 1)
+    ]
+    assert draws[0] == draws[1] != draws[2]
+
+
 def test_require() -> None:
     tools.require(True, "never")
     found = mistake(tools.require, False, "what came", "why")

@@ -11,8 +11,8 @@ import torch
 from autograder.student import Handle, StudentError
 
 __all__ = [
-    *("AUTOGRAD", "Mistake", "StudentError", "close", "explained", "graph_is_off", "number"),
-    *("require", "tensor", "unchanged", "wrong_view"),
+    *("AUTOGRAD", "Mistake", "StudentError", "array", "close", "explained", "graph_is_off"),
+    *("number", "numpy_generator", "require", "tensor", "unchanged", "wrong_view"),
 ]
 
 AUTOGRAD = [
@@ -26,6 +26,7 @@ RELATIVE = {torch.float64: 1e-7, torch.float32: 2e-4, torch.bfloat16: 2e-2, torc
 ABSOLUTE = {torch.float64: 1e-9, torch.float32: 1e-5, torch.bfloat16: 1e-2, torch.float16: 1e-3}
 
 _REAL = int | float | np.integer | np.floating
+_Numbers = torch.Tensor | np.ndarray
 
 
 class Mistake(AssertionError):  # noqa: N818 - it reads as what the student made
@@ -70,25 +71,74 @@ def tensor(
     return value
 
 
+def array(
+    name: str, value: Any, shape: Iterable[int] | None, dtype: np.dtype | type | None = None
+) -> np.ndarray:
+    """The answer as a NumPy array of real numbers.
+
+    A Python or NumPy number is taken for an array without dimensions. Raises Mistake that names
+    type, shape or dtype where they are not as asked.
+    """
+    if isinstance(value, int | float | np.generic) and shape is not None and not tuple(shape):
+        as_number(name, value)
+        value = np.asarray(value)
+    if not isinstance(value, np.ndarray):
+        raise Mistake(f"{name} must be a NumPy array, and is {described(value)}")
+    if value.dtype.kind not in "biuf":
+        raise Mistake(f"{name} must hold real numbers, and has dtype {value.dtype}")
+    tensor(name, _as_tensor(value), shape)
+    if dtype is not None and value.dtype != np.dtype(dtype):
+        raise Mistake(f"{name} must have dtype {np.dtype(dtype)}, and has dtype {value.dtype}")
+    return value
+
+
+def numpy_generator(rng: torch.Generator) -> np.random.Generator:
+    """A NumPy generator of hidden inputs, that follows from the check's own generator."""
+    return np.random.default_rng(int(torch.randint(2**62, (), generator=rng)))
+
+
 def close(
     name: str,
-    actual: torch.Tensor,
-    expected: torch.Tensor,
-    mistakes: Mapping[str, torch.Tensor] | None = None,
+    actual: _Numbers,
+    expected: _Numbers,
+    mistakes: Mapping[str, _Numbers] | None = None,
     rtol: float | None = None,
     atol: float | None = None,
 ) -> None:
     """Compare every coordinate; the first of `mistakes` whose wrong value came gives the hint.
 
     |actual - expected| <= atol + rtol |expected|, with the tolerances of the coarser dtype; half
-    precision is a coarser dtype only where it is expected.
+    precision is a coarser dtype only where it is expected. Where an array is expected, an array
+    must have come, and where a tensor is, a tensor.
     """
+    if isinstance(expected, np.ndarray):
+        actual = _as_tensor(array(name, actual, expected.shape))
+    wrongs = {hint: _as_tensor(wrong) for hint, wrong in (mistakes or {}).items()}
+    _close(name, actual, _as_tensor(expected), wrongs, rtol, atol)
+
+
+def _as_tensor(value: Any) -> Any:
+    """An array as a tensor with the same numbers; anything else as it is."""
+    if not isinstance(value, np.ndarray):
+        return value
+    widened = value.astype(np.int64) if value.dtype.kind == "u" else value
+    return torch.from_numpy(np.array(widened, dtype=widened.dtype.newbyteorder("=")))
+
+
+def _close(
+    name: str,
+    actual: torch.Tensor,
+    expected: torch.Tensor,
+    mistakes: Mapping[str, torch.Tensor],
+    rtol: float | None,
+    atol: float | None,
+) -> None:
     actual, expected = tensor(name, actual, expected.shape).cpu(), expected.detach().cpu()
     if _agrees(actual, expected, rtol, atol):
         return
     matching = (
         hint
-        for hint, wrong in (mistakes or {}).items()
+        for hint, wrong in mistakes.items()
         if wrong.shape == actual.shape and _agrees(actual, wrong.detach().cpu(), rtol, atol)
     )
     hint = next(matching, None) or _general_hint(actual, expected, rtol, atol)
@@ -125,10 +175,11 @@ def as_number(name: str, value: Any) -> float:
     return float(value)
 
 
-def unchanged(name: str, before: torch.Tensor, after: torch.Tensor) -> None:
+def unchanged(name: str, before: _Numbers, after: _Numbers) -> None:
     """Verify that an argument was not modified."""
-    same = before.shape == after.shape and before.dtype == after.dtype
-    if not same or not _identical(before.detach(), after.detach()):
+    one, other = (_as_tensor(value).detach() for value in (before, after))
+    same = one.shape == other.shape and one.dtype == other.dtype
+    if not same or not _identical(one, other):
         raise Mistake(
             f"the call modified its argument {name}",
             f"the argument {name} belongs to the caller: work on a copy, without in-place "
@@ -235,8 +286,7 @@ def _general_hint(
     actual = actual if actual.is_floating_point() else _comparable(actual)
     if _agrees(-actual, expected, rtol, atol):
         return "the sign is wrong"
-    scale = expected.abs().max()
-    if expected.numel() > 1 and scale > 0 and expected.is_floating_point():
+    if expected.numel() > 1 and expected.is_floating_point() and bool(expected.any()):
         factor = float((actual.double() * expected.double()).sum() / (expected.double() ** 2).sum())
         if factor and math.isfinite(factor) and _agrees(actual / factor, expected, rtol, atol):
             return f"every entry is {factor:.4g} times what it should be"
