@@ -127,7 +127,7 @@ def _as_tensor(value: Any) -> Any:
 
 def _close(
     name: str,
-    actual: torch.Tensor,
+    actual: Any,
     expected: torch.Tensor,
     mistakes: Mapping[str, torch.Tensor],
     rtol: float | None,
