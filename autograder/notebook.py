@@ -25,7 +25,8 @@ class NotebookChannel:
     preload: modules that notebooks import. A statement during which the worker had to be ended is
     left out when the cells run again.
     `errors` holds what the cells raised (see `Student.run`); `stopped` why a cell had to be ended;
-    `wall` whether the clock ended anything.
+    `wall` whether the clock ended anything; `budget` is what a request may use in place of the
+    usual limit, in seconds of processor time.
     """
 
     def __init__(
@@ -51,24 +52,26 @@ class NotebookChannel:
         self.errors: list[dict[str, Any]] = []
         self.stopped: dict[int, StoppedError] = {}
         self.wall = False
+        self.budget: float | None = None
 
     def exchange(self, message: bytes, on_callback: Callable[[bytes], bytes]) -> bytes:
         """Bring a request to the notebook; raises StoppedError when it had to be ended."""
         worker = self._worker or self._running()
         try:
-            return worker.exchange(message, on_callback)
+            return worker.exchange(message, on_callback, self.budget)
         except StoppedError as stopped:
             self._note(stopped)
             raise
 
-    def begin_task(self) -> None:
+    def begin_task(self, afresh: bool = False) -> None:
         """Let what follows run in the state after the cells, whatever ran before.
 
-        Raises StoppedError when that state cannot be had again.
+        afresh: in another worker, to which no file comes from this one. Raises StoppedError when
+        that state cannot be had again.
         """
         if self._worker is not None:
             self._worker.end_fork()
-            if self._spent or self._worker.is_closed:
+            if afresh or self._spent or self._worker.is_closed:
                 self.close()
         worker = self._worker or self._running()
         self._spent = not worker.fork()

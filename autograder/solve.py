@@ -40,12 +40,16 @@ def answer(assignment: Assignment, task: Task) -> str:
         return f"{task.name} = {assignment.expected_numbers[task.name]!r}"
     reference = assignment.reference(task)
     source = inspect.getsource(reference).rstrip()
-    imports = _imports(task.name, reference, source)
+    tasks = {each.name for each in assignment.tasks}
+    imports = _imports(task.name, tasks, reference, source)
     return "\n".join(imports) + "\n\n\n" + source if imports else source
 
 
-def _imports(name: str, reference: Any, source: str) -> list[str]:
-    """The import lines of the reference's module whose names it uses."""
+def _imports(name: str, tasks: set[str], reference: Any, source: str) -> list[str]:
+    """The import lines of the reference's module whose names it uses.
+
+    Of its own module it may use other tasks alone, which the notebook defines as well.
+    """
     module = importlib.import_module(reference.__module__)
     body = ast.parse(inspect.getsource(module)).body
     used = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
@@ -56,7 +60,7 @@ def _imports(name: str, reference: Any, source: str) -> list[str]:
             if needed:
                 statement.names = needed
                 lines.append(ast.unparse(statement))
-        elif neighbours := (_defined(statement) - {name}) & used:
+        elif neighbours := (_defined(statement) - tasks) & used:
             message = f"uses {', '.join(sorted(neighbours))} of its module; make it self-contained"
             raise CourseError(f"{module.__file__}: {name} {message}")
     return lines

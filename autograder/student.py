@@ -4,6 +4,7 @@
 solutions, wrong answers, stubs) or a sandboxed worker: a check cannot tell which.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
@@ -28,7 +29,14 @@ class Channel(Protocol):
 class TaskChannel(Channel, Protocol):
     """A channel that can return to the state after the notebook's cells."""
 
-    def begin_task(self) -> None: ...
+    def begin_task(self, afresh: bool = False) -> None: ...
+
+
+@runtime_checkable
+class BudgetChannel(Channel, Protocol):
+    """A channel that holds each request to `budget` seconds of processor time, if one is given."""
+
+    budget: float | None
 
 
 class StudentError(Exception):
@@ -54,15 +62,28 @@ class StoppedError(Exception):
         self.status, self.reason, self.wall = status, reason, wall
 
 
+def over_budget(seconds: float) -> str:
+    """Why a call was ended, or is refused, that took more than so much processor time."""
+    return f"the answer used more than {seconds:g} seconds of processor time"
+
+
 class LocalChannel:
-    """A session in this process, behind the same bytes as a sandboxed one."""
+    """A session in this process, behind the same bytes as a sandboxed one.
+
+    Nothing ends what it runs: a request over the budget is refused afterwards.
+    """
 
     def __init__(self, namespace: dict[str, Any]) -> None:
         self._session = Session(namespace)
+        self.budget: float | None = None
 
     def exchange(self, message: bytes, on_callback: OnCallback) -> bytes:
         self._session.ask = on_callback
-        return self._session.answer(message)
+        start = time.process_time()
+        answer = self._session.answer(message)
+        if self.budget is not None and time.process_time() - start > self.budget:
+            raise StoppedError("timeout", over_budget(self.budget))
+        return answer
 
 
 class Student:
@@ -125,10 +146,13 @@ class Student:
         """A public object, such as torch.nn.Linear, made in the worker."""
         return _object(self._request("build", path=path, args=args, kwargs=kwargs))
 
-    def begin_task(self) -> None:
-        """Return to the state after the notebook's cells, where the channel can do that."""
+    def begin_task(self, afresh: bool = False) -> None:
+        """Return to the state after the notebook's cells, where the channel can do that.
+
+        afresh: the cells run again in a new worker, so that no file is left of what ran before.
+        """
         if isinstance(self._channel, TaskChannel):
-            self._channel.begin_task()
+            self._channel.begin_task(afresh)
 
     def start_generators(self, seed: int) -> None:
         """Seed the global random generators of the notebook's process."""
@@ -146,6 +170,19 @@ class Student:
             yield
         finally:
             self._autograd = before
+
+    @contextmanager
+    def budget(self, seconds: float) -> Iterator[None]:
+        """Each call inside may use so many seconds of processor time, in place of the usual limit.
+
+        One that uses more raises StoppedError, in the sandbox as soon as it does.
+        """
+        assert isinstance(self._channel, BudgetChannel), "this channel keeps no budget"
+        before, self._channel.budget = self._channel.budget, seconds
+        try:
+            yield
+        finally:
+            self._channel.budget = before
 
     def _request(self, do: str, **content: Any) -> Any:
         assert not self._answering, "a function given as an argument cannot call the student"

@@ -205,7 +205,8 @@ def forbidden_uses(cells: Sequence[Cell], task: str, forbidden: Sequence[str]) -
     """The forbidden library calls that a task reaches, itself or through its helpers.
 
     forbidden: dotted paths; `torch.autograd` covers everything below it, `torch.Tensor.softmax`
-    the method of that name on any object that is not a module. Imports, aliases and assignments
+    the method of that name on any object that is not a module, and a name without a dot another
+    function of the notebook, such as another task. Imports, aliases and assignments
     of a module or function to a name are followed, within the scope where they hold; annotations
     are not calls. `exec` and computed `getattr` are not followed.
     """
@@ -390,11 +391,15 @@ class _Reader:
         self._notebook = notebook
 
     def has_used(self, name: str) -> bool:
-        """Whether it is the library path `name`, or one below it, that something stands for."""
+        """Whether something stands for the library path `name` or one below it.
+
+        A name without a dot may also be that of another of the notebook's own functions.
+        """
         below = f"{name}."
         module, _, last = name.rpartition(".")
         return (
-            any(use == name or use.startswith(below) for use in self.uses)
+            name in self.names
+            or any(use == name or use.startswith(below) for use in self.uses)
             or (module in self._notebook.stars and last in self.unbound)
             or (bool(self.unbound) and any(f"{s}.".startswith(below) for s in self._notebook.stars))
         )

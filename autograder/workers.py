@@ -15,7 +15,7 @@ import psutil
 from autograder.parents import Parent
 from autograder.processes import kill, tree
 from autograder.sandbox import Limits
-from autograder.student import StoppedError
+from autograder.student import StoppedError, over_budget
 from autograder.worker.protocol import MAX_FRAME
 
 MAX_FRAMES = 100_000
@@ -65,14 +65,17 @@ class Worker:
             self.close()
             raise ChildProcessError(frame[1:].decode(errors="replace"))
 
-    def exchange(self, message: bytes, on_callback: Callable[[bytes], bytes]) -> bytes:
+    def exchange(
+        self, message: bytes, on_callback: Callable[[bytes], bytes], seconds: float | None = None
+    ) -> bytes:
         """Send a request and return its reply.
 
-        Raises StoppedError at a limit or after a crash: the fork that answered is ended then, or
-        without a fork the worker (`is_closed`).
+        seconds: processor time that it may use in place of the usual limit; no report of progress
+        begins it anew. Raises StoppedError at a limit or after a crash: the fork that answered is
+        ended then, or without a fork the worker (`is_closed`).
         """
         pending: bytes | None = b"Q" + message
-        budget = self._call_budget()
+        budget = self._call_budget() if seconds is None else self._budget_of(seconds)
         for _ in range(MAX_FRAMES):
             frame = self._receive(pending, budget)
             kind, content = frame[:1], frame[1:]
@@ -83,7 +86,8 @@ class Worker:
                 pending = b"A" + on_callback(content)
             elif kind == b"P":
                 self.progress = _progress(content)
-                budget = self._call_budget(watched=budget.watched)
+                if seconds is None:
+                    budget = self._call_budget(watched=budget.watched)
             else:
                 if frame == b"X" + self._fork_name:
                     self._buffer = bytearray(self._fork_ended)
@@ -148,6 +152,11 @@ class Worker:
         budget = _Budget(self._limits.call_cpu, self._limits.call_wall)
         budget.watched = budget.watched if watched is None else watched
         return budget
+
+    def _budget_of(self, seconds: float) -> "_Budget":
+        """A budget of so much processor time, with as much more time on the clock."""
+        more = max(1.0, seconds / self._limits.call_cpu)
+        return _Budget(seconds, self._limits.call_wall * more)
 
     def _receive(self, message: bytes | None, budget: "_Budget") -> bytes:
         """Write a frame, if any, and read the next one, while watching the limits."""
@@ -224,8 +233,7 @@ class Worker:
             used_up = f"the {self._limits.notebook_cpu:g} seconds of processor time that it has"
             raise self._stopped("timeout", f"the notebook used up {used_up}")
         if spent > budget.cpu_from + budget.cpu:
-            reason = f"the answer used more than {budget.cpu:g} seconds of processor time"
-            raise self._stopped("timeout", reason)
+            raise self._stopped("timeout", over_budget(budget.cpu))
         if memory > self._limits.memory:
             reason = f"the answer used more than {self._limits.memory / 2**30:g} GB of memory"
             raise self._stopped("crashed", reason)

@@ -38,15 +38,15 @@ def perceptron_class(number: int, seed: int) -> list[Generated]:
     # With torch and all that the wrong answers import: only those who ask for it wait.
     from autograder.assignment import Assignment
     from autograder.solve import answer
-    from tests.wrong_answers import load_all
+    from tests.matrix import variants_of
 
     assignment = Assignment.load("perceptron")
     tasks = [task for task in assignment.tasks if task.kind != "written"]
     right = {task.name: answer(assignment, task) for task in tasks}
-    mistakes = [variant for variant in load_all() if not variant.correct]
 
     def wrong(task: str, draw: random.Random) -> str:
-        return draw.choice([variant for variant in mistakes if variant.task == task]).source()
+        mistakes = [v for v in variants_of(assignment, task) if not v.correct]
+        return draw.choice(mistakes).source()
 
     return _generated(number, seed, right, wrong)
 

@@ -52,6 +52,11 @@ def forbidden_in(assignment: Assignment, task: str, imports: str, line: str) -> 
     return syntax.forbidden_uses([cell], task, forbidden_calls(assignment)[task])
 
 
+def variants_of(assignment: Assignment, task: str) -> list[Variant]:
+    """The answers to one task of an assignment."""
+    return [v for v in load_all() if v.answers(task, assignment.solutions)]
+
+
 def verdict_problem(variant: Variant, verdict: TaskResult) -> str | None:
     """Why the verdict is not what the variant must get, or None."""
     if variant.correct:
@@ -95,13 +100,11 @@ def main(only: str | None) -> int:
     table = Table("task", "answer", "score", "hints", "problem")
     problems = 0
     assignments = [Assignment.load(name) for name in known()]
-    home = {task.name: assignment for assignment in assignments for task in assignment.tasks}
-    namespaces = {assignment.name: reference_namespace(assignment) for assignment in assignments}
-    for variant in load_all():
-        if only and variant.task != only:
-            continue
-        assignment = home[variant.task]
-        student = local_student(namespaces[assignment.name], variant)
+    tasks = [(assignment, task.name) for assignment in assignments for task in assignment.tasks]
+    wanted = [(assignment, task) for assignment, task in tasks if only in (None, task)]
+    graded_ones = [(a, variant) for a, task in wanted for variant in variants_of(a, task)]
+    for assignment, variant in graded_ones:
+        student = local_student(reference_namespace(assignment), variant)
         verdict = graded(assignment, variant.task, student)
         problem = verdict_problem(variant, verdict)
         problems += problem is not None

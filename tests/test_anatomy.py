@@ -13,7 +13,8 @@ from autograder.assignment import Assignment, Task, find_reference, known, read
 from autograder.checking import check_files
 from autograder.errors import CourseError
 from exercises import lab
-from tests.wrong_answers import Variant, load_all
+from tests.matrix import variants_of
+from tests.wrong_answers import Variant
 
 BLANK = "YOUR ANSWER HERE"  # what nbgrader puts into a written answer's cell
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -136,15 +137,15 @@ def complaint(assignment: Assignment, task: Task, answer: Any) -> str | None:
     return None
 
 
-def variants_of(assignment: Assignment) -> list[tuple[Task, Variant]]:
-    tasks = {task.name: task for task in assignment.tasks}
-    return [(tasks[variant.task], variant) for variant in load_all() if variant.task in tasks]
+def answers_to(assignment: Assignment) -> list[tuple[Task, Variant]]:
+    tasks = assignment.tasks
+    return [(task, variant) for task in tasks for variant in variants_of(assignment, task.name)]
 
 
 @sheets
 @pytest.mark.filterwarnings("ignore")
 def test_visible_checks_accept_every_correct_answer(assignment: Assignment) -> None:
-    for task, variant in variants_of(assignment):
+    for task, variant in answers_to(assignment):
         if variant.correct:
             found = complaint(assignment, task, variant.answer)
             assert found is None, f"{task.name}, {variant.name}: {found}"
@@ -154,7 +155,7 @@ def test_visible_checks_accept_every_correct_answer(assignment: Assignment) -> N
 @pytest.mark.filterwarnings("ignore")
 def test_visible_checks_catch_half_of_the_wrong_functions(assignment: Assignment) -> None:
     caught: dict[str, list[bool]] = {}
-    for task, variant in variants_of(assignment):
+    for task, variant in answers_to(assignment):
         if not variant.correct and task.kind == "function":
             found = complaint(assignment, task, variant.answer)
             caught.setdefault(task.name, []).append(found is not None)

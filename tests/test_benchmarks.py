@@ -2,19 +2,26 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from subprocess import CalledProcessError
+from typing import Any
 
 import pytest
+import torch
 
 from autograder.assignment import known, read
 from autograder.errors import CourseError, UsageError
-from benchmarks import classic, grading
+from benchmarks import classic, convolutions, grading
 from benchmarks.classic import ClassicCourse
 from benchmarks.comparing import Marks, marks, verdict
 from benchmarks.graders import NBGRADER, OURS, Bench
 from benchmarks.measuring import measured
+from benchmarks.open_model import COLUMNS as ABLATED
+from benchmarks.open_model import Recipe, model_of, swept
+from benchmarks.open_model import main as ablate
 from benchmarks.project import ANSWERS, QUICK, WRONG, Project, lay_out
+from benchmarks.results import read_results
 from benchmarks.submissions import EXTRA_CELLS, Generated, quick_class
 
 TASKS = list(ANSWERS)
@@ -175,3 +182,69 @@ def test_wrong_options_are_one_line(words: list[str]) -> None:
         grading.parse(words)
     assert "\n" not in str(refused.value)
     assert str(refused.value).endswith("see python -m benchmarks.grading --help")
+
+
+# ---- convolutions -------------------------------------------------------------------------------
+
+
+def rows_of(sides: Iterable[int]) -> list[tuple[str, str, str]]:
+    return [
+        (method, which, str(side))
+        for side in sides
+        for which in ("forward", "backward")
+        for method in ("loops", "im2col", "PyTorch")
+    ]
+
+
+def test_convolutions_are_timed_by_method_pass_and_size() -> None:
+    rows = convolutions.measure((3, 4), repeats=1)
+    measured_rows = [(row["method"], row["pass"], str(row["side"])) for row in rows]
+    assert measured_rows == rows_of((3, 4))
+    assert all(float(row["cpu_milliseconds"]) > 0 for row in rows)
+    # 8 images, 32 kernels of 16 × 3 × 3, 4 × 4 positions; each of two gradients takes as many
+    assert [row["multiply_adds"] for row in rows[6::3]] == [589_824, 1_179_648]
+
+
+def test_recorded_convolutions_are_those_of_the_benchmark() -> None:
+    rows = read_results("convolutions")
+    assert list(rows[0]) == convolutions.COLUMNS
+    recorded = [(row["method"], row["pass"], row["side"]) for row in rows]
+    assert recorded == rows_of(convolutions.SIDES)
+
+
+def test_convolutions_that_do_not_agree_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    correct = convolutions.conv_backward_im2col
+
+    def doubled(*arguments: Any) -> tuple[Any, ...]:
+        return tuple(2 * gradient for gradient in correct(*arguments))
+
+    monkeypatch.setattr(convolutions, "conv_backward_im2col", doubled)
+    with pytest.raises(AssertionError, match="not close"):
+        convolutions.measure((3,), repeats=1)
+
+
+# ---- ablations of the open model ----------------------------------------------------------------
+
+
+def test_each_recipe_differs_from_the_common_one_in_what_its_sweep_varies() -> None:
+    for varied, value, recipe in swept():
+        assert getattr(recipe, varied) == value
+        assert model_of(recipe)(torch.rand(3, 1, 12, 12)).shape == (3, 10)
+        others = vars(recipe) | {varied: None}
+        assert others == vars(Recipe()) | {varied: None}
+
+
+def test_ablations_have_a_row_for_each_value_and_seed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = {"kernel": (1, 3), "rate": (3e-3,)}
+    monkeypatch.setattr("benchmarks.open_model.VALUES", few)
+    rows = ablate(["--epochs", "1", "--seeds", "1"])
+    capsys.readouterr()
+    assert [(row["varied"], row["value"]) for row in rows] == [
+        *(("kernel", 1), ("kernel", 3)),
+        ("rate", 3e-3),
+    ]
+    assert all(list(row) == ABLATED for row in rows)
+    assert {**rows[1], "varied": "", "value": 0} == {**rows[2], "varied": "", "value": 0}
+    assert all(0 <= float(row["val_top1"]) <= 1 for row in rows)

@@ -1,8 +1,8 @@
 """Every answer that the checks exist for gets its verdict, in process and in the sandbox alike."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 import torch
 
@@ -20,9 +20,9 @@ from tests.matrix import (
     reference_namespace,
     sandboxed_notebook,
     variant_name,
+    variants_of,
     verdict_problem,
 )
-from tests.wrong_answers import Variant, load_all
 
 WRONG_ANSWERS = 5
 CORRECT_STYLES = 2
@@ -38,29 +38,29 @@ every_task = pytest.mark.parametrize(("assignment", "task"), TASKS)
 
 
 @pytest.fixture(scope="module")
-def sandboxes() -> Iterator[dict[str, NotebookChannel]]:
-    """One notebook an assignment in the sandbox, with all its variants."""
-    channels = {}
-    for name, assignment in ASSIGNMENTS.items():
-        names = {task.name for task in assignment.tasks}
-        variants = [variant for variant in load_all() if variant.task in names]
-        channels[name] = sandboxed_notebook(assignment, variants)
-    yield channels
+def sandbox() -> Iterator[Callable[[Assignment], NotebookChannel]]:
+    """One notebook an assignment in the sandbox, with all its variants, once it is asked for."""
+    channels: dict[str, NotebookChannel] = {}
+
+    def notebook_of(assignment: Assignment) -> NotebookChannel:
+        if assignment.name not in channels:
+            tasks = [task.name for task in assignment.tasks]
+            variants = [variant for task in tasks for variant in variants_of(assignment, task)]
+            channels[assignment.name] = sandboxed_notebook(assignment, variants)
+        return channels[assignment.name]
+
+    yield notebook_of
     for channel in channels.values():
         channel.close()
 
 
-def variants_of(task: Task) -> list[Variant]:
-    return [variant for variant in load_all() if variant.task == task.name]
-
-
 @every_task
 def test_reference_gets_full_marks(
-    assignment: Assignment, task: Task, sandboxes: dict[str, NotebookChannel]
+    assignment: Assignment, task: Task, sandbox: Callable[[Assignment], NotebookChannel]
 ) -> None:
     local = graded(assignment, task.name, local_student(reference_namespace(assignment)))
     assert (local.status, local.score) == ("correct", task.points), local.failures
-    assert graded(assignment, task.name, Student(sandboxes[assignment.name])) == local
+    assert graded(assignment, task.name, Student(sandbox(assignment))) == local
 
 
 @every_task
@@ -69,7 +69,8 @@ def test_stub_fails_every_check_by_not_being_implemented(
 ) -> None:
     if task.kind == "number":
         pytest.skip("a number that is still None is settled before any check runs")
-    namespace: dict[str, Any] = {"torch": torch, "nn": torch.nn}  # what given __init__s use
+    # What given __init__s use, and the tasks that a check of another one calls.
+    namespace = {"torch": torch, "nn": torch.nn, "np": np, **reference_namespace(assignment)}
     exec("from __future__ import annotations\n" + task.stub, namespace)
     verdict = graded(assignment, task.name, Student(LocalChannel(namespace)))
     assert (verdict.status, verdict.score) == ("unanswered", 0)
@@ -77,15 +78,15 @@ def test_stub_fails_every_check_by_not_being_implemented(
 
 @every_task
 def test_variants_get_their_verdicts_in_process_and_in_the_sandbox(
-    assignment: Assignment, task: Task, sandboxes: dict[str, NotebookChannel]
+    assignment: Assignment, task: Task, sandbox: Callable[[Assignment], NotebookChannel]
 ) -> None:
     namespace = reference_namespace(assignment)
     problems, ways_to_fail, styles = [], set(), 0
-    for variant in variants_of(task):
+    for variant in variants_of(assignment, task.name):
         local = graded(assignment, task.name, local_student(namespace, variant))
         if problem := verdict_problem(variant, local):
             problems.append(f"{variant.name}: {problem}")
-        renamed = Student(sandboxes[assignment.name], {task.name: variant_name(variant)})
+        renamed = Student(sandbox(assignment), {task.name: variant_name(variant)})
         sandboxed = graded(assignment, task.name, renamed)
         if sandboxed != local:
             problems.append(f"{variant.name}: {sandboxed} in the sandbox, {local} in process")
@@ -103,7 +104,9 @@ def test_variants_get_their_verdicts_in_process_and_in_the_sandbox(
 def test_no_correct_style_uses_what_is_forbidden(assignment: Assignment, task: Task) -> None:
     forbidden = forbidden_calls(assignment).get(task.name, [])
     sources = [answer(assignment, task)]
-    sources += [variant.source() for variant in variants_of(task) if variant.correct]
+    sources += [
+        variant.source() for variant in variants_of(assignment, task.name) if variant.correct
+    ]
     for source in sources:
         assert syntax.forbidden_uses([syntax.parsed(source)], task.name, forbidden) == [], source
 

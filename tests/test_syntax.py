@@ -316,6 +316,22 @@ def test_a_task_that_allows_the_call_is_not_asked() -> None:
     assert syntax.forbidden_uses(source, "answer", []) == []
 
 
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("def answer(x):\n    return other(x)", ["other"]),
+        ("def answer(x):\n    return helper(x)\ndef helper(x):\n    return other(x)", ["other"]),
+        ("alias = other\ndef answer(x):\n    return alias(x)", ["other"]),
+        ("def answer(x):\n    return x.other()", []),
+        ("def answer(other):\n    return other + 1", []),
+        ("def answer(x):\n    return x\nassert answer(1) == other(1)", []),
+    ],
+)
+def test_another_task_can_be_forbidden(source: str, found: list[str]) -> None:
+    notebook = cells("def other(x):\n    return 2 * x", source)
+    assert syntax.forbidden_uses(notebook, "answer", ["other"]) == found
+
+
 def test_helpers_that_call_each_other_end() -> None:
     source = "def answer(x):\n    return other(x)\ndef other(x):\n    return answer(x).softmax(1)"
     assert uses(source) == ["torch.Tensor.softmax"]

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -16,7 +17,7 @@ from autograder.notebook import NotebookChannel
 from autograder.parents import Parent
 from autograder.processes import tree
 from autograder.sandbox import Limits
-from autograder.student import StoppedError, Student
+from autograder.student import LocalChannel, StoppedError, Student
 from autograder.submission import CodeCell
 from autograder.workers import Worker
 from tests.small_course import QUICK, SmallAssignment, graded, small_assignment, verdicts
@@ -246,3 +247,87 @@ def test_nothing_of_a_worker_stays_when_it_is_closed() -> None:
         student.begin_task()
     after = psutil.Process(parent._process.pid).children(recursive=True)
     assert family(after) == family(before)
+
+
+# ---- the budget of a call -----------------------------------------------------------------------
+
+WORK = """
+import os
+import time
+from pathlib import Path
+
+def work(seconds):
+    start = time.process_time()
+    while time.process_time() - start < seconds:
+        pass
+    return "done"
+
+def forge():
+    [pipe] = [fd for fd in range(3, 64) if _writes(fd)]
+    while True:
+        os.write(pipe, (6).to_bytes(4, "big") + b"P[0,1]")
+        work(0.01)
+
+def _writes(fd):
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}").startswith("pipe") and not os.write(fd, b"")
+    except OSError:
+        return False
+
+def leave():
+    Path("/tmp/mine").write_text("x")
+
+def left():
+    return Path("/tmp/mine").exists()
+"""
+LITTLE = Limits(call_cpu=0.3)
+
+
+def test_a_budget_takes_the_place_of_the_usual_limit_and_ends() -> None:
+    with notebook(WORK, limits=LITTLE) as (_, student):
+        student.begin_task()
+        with student.budget(2):
+            assert student.work(0.8) == "done"
+        with pytest.raises(StoppedError, match=r"more than 0\.3 seconds"):
+            student.work(10)
+        student.begin_task()
+        with student.budget(0.1), pytest.raises(StoppedError, match=r"more than 0\.1 seconds"):
+            student.work(10)
+
+
+@pytest.mark.parametrize("call", ["hang", "forge"])
+def test_the_sandbox_ends_what_goes_over_its_budget(call: str) -> None:
+    """A forged report of progress wins no time."""
+    with notebook(STAMP, WORK, limits=LITTLE) as (channel, student):
+        student.begin_task()
+        with student.budget(0.8), pytest.raises(StoppedError) as caught:
+            getattr(student, call)()
+        assert caught.value.reason == "the answer used more than 0.8 seconds of processor time"
+        assert (caught.value.status, caught.value.wall) == ("timeout", False)
+        student.begin_task()
+        assert student.work(0) == "done"
+        assert not channel.wall
+
+
+def test_in_process_a_call_over_its_budget_is_refused_afterwards() -> None:
+    namespace: dict[str, Any] = {}
+    exec(WORK, namespace)
+    student = Student(LocalChannel(namespace))
+    with student.budget(0.5):
+        assert student.work(0.01) == "done"
+    with student.budget(0.02), pytest.raises(StoppedError) as caught:
+        student.work(0.1)
+    assert caught.value.reason == "the answer used more than 0.02 seconds of processor time"
+    assert student.work(0.1) == "done"
+
+
+def test_a_worker_afresh_has_no_file_of_the_one_before() -> None:
+    with notebook(STAMP, WORK) as (_, student):
+        student.begin_task()
+        stamp = student.mark()
+        student.leave()
+        student.begin_task()
+        assert student.left() and student.mark() == stamp
+        student.begin_task(afresh=True)
+        assert not student.left() and student.mark() != stamp
+        assert student.again() == 1

@@ -1,8 +1,9 @@
 """The plausible wrong answers of every task by name, and correct answers in other styles.
 
-One file a module of `solutions`. A wrong answer names the hint that it must bring up; the matrix
-(`tests/matrix.py`) verifies that it does. An answer is written out where it has a style of its own;
-one that differs from a correct answer in a line or two is a `slip`, which shows these lines alone.
+One file a module of `solutions`, of the same name: two assignments may have a task of one name. A
+wrong answer names the hint that it must bring up; the matrix (`tests/matrix.py`) verifies that it
+does. An answer is written out where it has a style of its own; one that differs from a correct
+answer in a line or two is a `slip`, which shows these lines alone.
 """
 
 import ast
@@ -10,7 +11,7 @@ import importlib
 import inspect
 import pkgutil
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -18,17 +19,25 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Variant:
-    """An answer to one task: `hint` is what a wrong one must bring up, None marks a correct one."""
+    """An answer to one task: `hint` is what a wrong one must bring up, None marks a correct one.
+
+    `module` is the module of `solutions` that it stands for; "" for a number.
+    """
 
     task: str
     name: str
     answer: Any
     hint: str | None
     text: str = ""
+    module: str = ""
 
     @property
     def correct(self) -> bool:
         return self.hint is None
+
+    def answers(self, task: str, modules: Sequence[str]) -> bool:
+        """Whether it answers the task of that name in a sheet with these modules of solutions."""
+        return self.task == task and (not self.module or self.module in modules)
 
     def source(self, name: str | None = None) -> str:
         """The answer as a student would have typed it: library imports, then the definition.
@@ -79,7 +88,8 @@ def slip(correct: Any, name: str, edits: Mapping[str, str], *, hint: str) -> Non
     exec(compile(text, f"<{name}>", "exec"), namespace)
     tasks = [variant.task for variant in VARIANTS if variant.answer is correct]
     task = tasks[0] if tasks else correct.__name__
-    VARIANTS.append(Variant(task, name, namespace[correct.__name__], hint, text))
+    answer = namespace[correct.__name__]
+    VARIANTS.append(Variant(task, name, answer, hint, text, _module_of(correct)))
 
 
 def wrong_number(task: str, answer: Any, *, hint: str) -> None:
@@ -101,10 +111,15 @@ def load_all() -> list[Variant]:
 
 def _registered(task: str, hint: str | None) -> Callable[[Any], Any]:
     def register(answer: Any) -> Any:
-        VARIANTS.append(Variant(task, answer.__name__, answer, hint))
+        VARIANTS.append(Variant(task, answer.__name__, answer, hint, module=_module_of(answer)))
         return answer
 
     return register
+
+
+def _module_of(answer: Any) -> str:
+    """The module of `solutions` of a reference, or of an answer in the file of the same name."""
+    return answer.__module__.rpartition(".")[2]
 
 
 def _typed(answer: Any) -> str:
