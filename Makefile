@@ -14,7 +14,13 @@ GROWTH ?= 10 100
 FUZZ_SECONDS ?= 120
 FUZZ_EXAMPLES ?= 2000
 
-.PHONY: help setup system demo test lint book bench soak serve clean lock
+EDITION ?= public
+SOURCES_public := . --toc book/_toc.yml
+SOURCES_instructor := _build/instructor/source --path-output _build/instructor
+SITE_public := _build/html
+SITE_instructor := _build/instructor/_build/html
+
+.PHONY: help setup system demo test lint book publish bench soak serve clean lock
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -43,10 +49,17 @@ test: export OMP_NUM_THREADS = 1  # processes share the cores: threads would fig
 test: lint  ## all tests
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 
-book: setup  ## build the site in _build/html, warnings are errors
+book: setup  ## build the site in _build/html, warnings are errors (EDITION=instructor: with solutions)
+	@[ -n "$(SITE_$(EDITION))" ] || { echo "EDITION=$(EDITION): it is public or instructor" >&2; exit 2; }
 	$(BIN)/autograder build --course _build/site-course
-	$(BIN)/jupyter-book build . --toc book/_toc.yml -W -n --keep-going
-	@echo "open _build/html/index.html, or run: make serve"
+	[ "$(EDITION)" = public ] || $(BIN)/python -m autograder.edition
+	$(BIN)/jupyter-book build $(SOURCES_$(EDITION)) -W -n --keep-going
+	@echo "open $(SITE_$(EDITION))/index.html, or run: make serve$(if $(filter instructor,$(EDITION)), EDITION=instructor)"
+
+publish: setup  ## lay out what is public in _build/public: the site and the student notebooks
+	rm -rf _build/html  # pages of earlier builds stay in it
+	$(MAKE) book EDITION=public
+	$(BIN)/python -m autograder.publish
 
 bench: setup  ## our grader beside nbgrader's on the same submissions (GROWTH="10 100")
 	$(BIN)/python -m benchmarks.grading --growth $(GROWTH)
@@ -60,8 +73,8 @@ soak: setup  ## fuzz each target for FUZZ_SECONDS (120), then grade 200 submissi
 	$(BIN)/python -m benchmarks.soak --submissions 200 --kills 5 --seed 0
 
 serve:  ## look at the built site on this machine (PORT=8000)
-	@[ -f _build/html/index.html ] || { echo "_build/html: no site yet; run: make book" >&2; exit 1; }
-	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+	@[ -f $(SITE_$(EDITION))/index.html ] || { echo "$(SITE_$(EDITION)): no site yet; run: make book" >&2; exit 1; }
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(SITE_$(EDITION)) $(PORT)
 
 lock: setup  ## resolve the versions in requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-emit-index-url --no-header --output-file requirements.lock

@@ -36,11 +36,17 @@ c.Autograde.autograde_preprocessors = [
 # A notebook is validated once when all of these are done with it, not once after each.
 c.NotebookExporter.optimistic_validation = True
 
-# Feedback is our page of results; written answers in formgrader's pages bring no script along.
+# Feedback is our page of results. formgrader's page of a submission has the rubric beside each
+# written answer, and brings no script of a student along.
 c.GenerateFeedback.preprocessors = ["autograder.feedback.ReadMarks"]
 c.GenerateFeedback.exporter_class = "autograder.feedback.FeedbackExporter"
-c.HTMLExporter.preprocessors = ["nbconvert.preprocessors.sanitize.SanitizeHTML"]
-c.HTMLExporter.filters = {"strip_files_prefix": "autograder.pages.sanitised"}
+c.HTMLExporter.preprocessors = ["autograder.formgrader.SanitizeRest"]
+c.HTMLExporter.filters = {
+    "strip_files_prefix": "autograder.formgrader.sanitised",
+    "rubric": "autograder.formgrader.rubric",
+}
+c.HTMLExporter.exclude_anchor_links = True
+c.HTMLExporter.template_file = str(project / "autograder" / "templates" / "formgrader.html.j2")
 
 # A student's own pages and pictures with scripts stay where they were submitted: formgrader would
 # show a copy under the instructor's own address.

@@ -20,6 +20,7 @@ from autograder.gradebook import submissions
 from autograder.marks import Mark, marks
 from autograder.report import Report, TaskResult
 from autograder.results import Result
+from autograder.tables import harmless
 
 BINS = 10
 LOW = 0.5
@@ -136,9 +137,9 @@ class ClassReport:
             statuses = [row.statuses.get(name, "") for name in names]
             mark = "" if row.mark is None else row.mark
             numbers = [mark, row.automatic, self.max_score, row.waiting]
-            writer.writerow([_cell(row.student), *numbers, *statuses])
+            writer.writerow([harmless(row.student), *numbers, *statuses])
         for student in self.not_graded:
-            writer.writerow([_cell(student), "", "", self.max_score, "", *[""] * len(names)])
+            writer.writerow([harmless(student), "", "", self.max_score, "", *[""] * len(names)])
         return text.getvalue()
 
     def to_html(self) -> str:
@@ -268,8 +269,3 @@ def _page(task: TaskResult, hint: str) -> str | None:
 
 def _automatic(report: Report) -> list[TaskResult]:
     return [task for task in report.tasks if task.status != "manual"]
-
-
-def _cell(text: str) -> str:
-    """Text that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

@@ -3,8 +3,8 @@
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,14 +12,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autograder.errors import CourseError, UsageError
+from autograder.printing import (
+    DRY_RUN,
+    doing,
+    lines_of,
+    print_changes,
+    print_class,
+    print_collection,
+    print_demo,
+    print_differences,
+    print_report,
+    print_written,
+)
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
     from autograder.course import Course
-    from autograder.gradebook import GradedClass
-    from autograder.report import Report
+    from autograder.regrade import Difference
 
 app = typer.Typer(
     help="Build assignments, grade notebooks isolated from the hidden checks, and report.",
@@ -44,6 +52,21 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
+class Platform(StrEnum):
+    """A learning platform."""
+
+    moodle = "moodle"
+    canvas = "canvas"
+
+
+class Format(StrEnum):
+    """What marks are written for."""
+
+    csv = "csv"
+    moodle = "moodle"
+    canvas = "canvas"
+
+
 AssignmentArgument = Annotated[str, typer.Argument(metavar="ASSIGNMENT", show_default=False)]
 CourseOption = Annotated[
     Path, typer.Option("--course", metavar="DIR", help="The course folder: submissions and marks.")
@@ -66,6 +89,27 @@ ClusterOption = Annotated[
         help="The scheduler of a Dask cluster that grades in place of this machine.",
         show_default=False,
     ),
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        *("--output", "-o"),
+        metavar="FILE",
+        help="The file to write; default: beside the class report.",
+        show_default=False,
+    ),
+]
+StudentsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--student",
+        metavar="NAME",
+        help="Grade the submission of this student alone; may be given again.",
+        show_default=False,
+    ),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would change, and write nothing.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 JsonLinesOption = Annotated[
@@ -117,7 +161,7 @@ def build(
     """Build nbgrader's source and the student release from exercises/."""
     from autograder.build import build as build_assignments
 
-    with _doing("building") as say:
+    with doing("building") as say:
         releases = build_assignments(
             assignments or None, _course(course), lambda name: say(f"building {name}")
         )
@@ -135,7 +179,7 @@ def solve(
     """Write the notebook with the reference answers in it (for instructors)."""
     from autograder.solve import solve as write_solution
 
-    with _doing(f"solving {assignment}"):
+    with doing(f"solving {assignment}"):
         write_solution(assignment, output)
     print(f"{assignment}: {output}")
 
@@ -155,7 +199,7 @@ def check(
     """Grade one notebook now, with hints."""
     how = isolation or Isolation.bubblewrap
     name = assignment or _assignment_of(notebook)
-    with _doing(f"grading {notebook.name} as {name}; student code runs isolated: {how}") as say:
+    with doing(f"grading {notebook.name} as {name}; student code runs isolated: {how}") as say:
         from autograder import warm
         from autograder.preload import collector_off, sandbox_starting
         from autograder.results import Job
@@ -173,7 +217,7 @@ def check(
     if as_json:
         print(report.to_json(), end="")
     else:
-        _print_report(report)
+        print_report(report)
 
 
 @app.command()
@@ -197,6 +241,8 @@ def warm(
 @app.command()
 def grade(
     assignment: AssignmentArgument,
+    students: StudentsOption = None,
+    dry_run: DryRunOption = False,
     course: CourseOption = COURSE,
     jobs: JobsOption = None,
     cluster: ClusterOption = None,
@@ -204,23 +250,36 @@ def grade(
     device: DeviceOption = None,
     as_json: JsonLinesOption = False,
 ) -> None:
-    """Grade everything submitted; marks go to nbgrader's gradebook, feedback to pages."""
+    """Grade everything submitted; marks go to nbgrader's gradebook, feedback to pages.
+
+    Marks that are in the gradebook and change are shown, task by task, before they are written.
+    """
     from autograder.progress import Watch
 
-    with Watch(assignment, as_json=as_json) as watch:
+    with Watch(assignment, as_json=as_json, dry_run=dry_run) as watch:
         from autograder.gradebook import grade_class
+
+        def show(differences: "Sequence[Difference]") -> None:
+            with watch.aside(len(differences)):
+                if not as_json:
+                    print_differences(differences)
 
         graded = grade_class(
             assignment,
             _course(course),
+            students=students,
             isolation=isolation,
             device=device,
             jobs=jobs,
             cluster=cluster,
+            dry_run=dry_run,
             progress=watch,
+            show=show,
         )
-    if not as_json:
-        _print_class(graded, _course(course))
+    if dry_run and not as_json:
+        print(DRY_RUN if any(each.difference for each in graded.outcomes) else "no mark changes")
+    elif not as_json:
+        print_class(graded, _course(course))
     if graded.failures:
         raise typer.Exit(1)
 
@@ -230,7 +289,7 @@ def report(
     assignment: AssignmentArgument, course: CourseOption = COURSE, as_json: JsonOption = False
 ) -> None:
     """Write the class report: marks, what went wrong most, with plots."""
-    with _doing(f"reporting on {assignment}"):
+    with doing(f"reporting on {assignment}"):
         from autograder.class_report import collect, write
 
         files = write(assignment, _course(course))
@@ -242,9 +301,79 @@ def report(
 
 
 @app.command()
+def roster(
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", show_default=False)],
+    course: CourseOption = COURSE,
+    id_column: Annotated[
+        str | None,
+        typer.Option(
+            "--id",
+            metavar="COLUMN",
+            help="The column with nbgrader's student ids; default: ID number (Moodle), "
+            "SIS Login ID (Canvas).",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the students of a Moodle or Canvas CSV file to the gradebook."""
+    with doing(f"reading {file}"):
+        from autograder.roster import update
+
+        changes = update(file, _course(course), id_column=id_column, dry_run=dry_run)
+    print_changes(changes, as_json, dry_run)
+    if changes.reading.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def collect(
+    assignment: AssignmentArgument,
+    source: Annotated[Path, typer.Argument(metavar="FOLDER|ZIP", show_default=False)],
+    course: CourseOption = COURSE,
+    worksheet: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Moodle's grading worksheet: who the participants are, and when they submitted.",
+            show_default=False,
+        ),
+    ] = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ZONE",
+            help="The time zone of worksheet and zip, as Europe/Berlin; default: this machine's.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Collect the download of all submissions, as Moodle or Canvas or folders name them."""
+    with doing(f"collecting {assignment}") as say:
+        from autograder.collecting import collect as collect_download
+        from autograder.collecting import time_zone
+
+        made = collect_download(
+            assignment,
+            source,
+            _course(course),
+            worksheet=worksheet,
+            zone=time_zone(timezone),
+            dry_run=dry_run,
+            progress=lambda student: say(f"collecting {student}"),
+        )
+    print_collection(made, as_json, dry_run)
+    if made.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
 def demo(jobs: JobsOption = None, isolation: IsolationOption = None) -> None:
     """A small class from start to marks, on bundled data, in _build/demo."""
-    with _doing("building the assignment and the submissions of the demo"):
+    with doing("building the assignment and the submissions of the demo"):
         from autograder.class_report import write
         from autograder.demo import ASSIGNMENT, prepare
         from autograder.gradebook import grade_class
@@ -253,9 +382,111 @@ def demo(jobs: JobsOption = None, isolation: IsolationOption = None) -> None:
         course, stories = prepare()
     with Watch(ASSIGNMENT) as watch:
         graded = grade_class(ASSIGNMENT, course, isolation=isolation, jobs=jobs, progress=watch)
-    with _doing("writing the class report"):
+    with doing("writing the class report"):
         files = write(ASSIGNMENT, course)
-    _print_demo(graded, stories, course, files)
+    print_demo(graded, stories, course, files)
+
+
+@app.command()
+def export(
+    assignment: AssignmentArgument,
+    form: Annotated[
+        Format, typer.Option("--format", help="Who reads the file.", show_default=False)
+    ],
+    output: OutputOption = None,
+    worksheet: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Moodle's grading worksheet to fill in; default: the one given to `collect`.",
+            show_default=False,
+        ),
+    ] = None,
+    gradebook_csv: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Canvas's exported gradebook to fill in.", show_default=False
+        ),
+    ] = None,
+    column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The assignment's column in Canvas's file.", show_default=False
+        ),
+    ] = None,
+    scale: Annotated[
+        bool, typer.Option("--scale", help="Turn marks into shares of the platform's maximum.")
+    ] = False,
+    course: CourseOption = COURSE,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the marks of an assignment as a table, or as Moodle or Canvas imports them."""
+    with doing(f"exporting the marks of {assignment}"):
+        from autograder import exporting
+
+        made = exporting.export(
+            assignment,
+            _course(course),
+            form.value,
+            output=output,
+            worksheet=worksheet,
+            gradebook_csv=gradebook_csv,
+            column=column,
+            scale=scale,
+        )
+    remarks = {"replaced": lines_of(made.replaced), "nobody's row": made.unknown}
+    print_written(made, f"{len(made.marks)} marks", remarks, as_json)
+    if made.problems:
+        raise typer.Exit(1)
+
+
+@app.command("return")
+def return_(
+    assignment: AssignmentArgument,
+    platform: Annotated[
+        Platform, typer.Option(help="Where the work was collected from.", show_default=False)
+    ],
+    output: OutputOption = None,
+    course: CourseOption = COURSE,
+    as_json: JsonOption = False,
+) -> None:
+    """Pack the feedback pages as Moodle or Canvas takes them back."""
+    with doing(f"packing the feedback pages of {assignment}"):
+        from autograder.returning import pack
+
+        made = pack(assignment, _course(course), platform.value, output)
+    print_written(made, f"{len(made.packed)} feedback pages", {}, as_json)
+    if made.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def similar(
+    assignment: AssignmentArgument,
+    course: CourseOption = COURSE,
+    least: Annotated[
+        float | None,
+        typer.Option(min=1, help="The weight from which they are listed.", show_default=False),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List look-alike answers side by side, for a person to judge; no mark depends on it."""
+    with doing(f"reading the answers to {assignment}") as say:
+        from autograder.similar import JUDGE, LEAST, look_alikes, write
+
+        found = look_alikes(
+            assignment,
+            _course(course),
+            least or LEAST,
+            lambda done, number: say(f"reading the answers: {done} of {number} notebooks"),
+        )
+        files = write(found, _course(course))
+    if as_json:
+        print(found.to_json(), end="")
+        return
+    print(JUDGE, file=sys.stderr)
+    for file in files:
+        print(file)
 
 
 def _course(directory: Path) -> "Course":
@@ -277,103 +508,3 @@ def _assignment_of(notebook: Path) -> str:
         message = "says of no assignment that it is its notebook; add --assignment NAME"
         raise UsageError(f"{notebook}: {message} ({names})")
     return named or notebook.stem
-
-
-STYLES = {"correct": "green", "partial": "yellow", "unanswered": "dim", "manual": "blue"}
-
-
-def _print_report(report: "Report") -> None:
-    """The report of one notebook as a table; what comes from the notebook is printed as text."""
-    from rich.text import Text
-
-    from autograder.course import site_url
-    from autograder.pages import points
-
-    table = _table("task", "status", "points", "hint")
-    site = site_url()
-    for task in report.tasks:
-        style = STYLES.get(task.status, "red")
-        score = "by hand" if task.status == "manual" else points(task.score)
-        hints = Text("\n".join([*task.hints, *(f"{site}/{page}" for page in task.pages)]))
-        share = Text(f"{score} / {points(task.points)}")
-        table.add_row(Text(task.name), Text(task.status, style=style), share, hints)
-    console = _console()
-    console.print(table)
-    for note in report.notes:
-        console.print(Text(f"note: {note}"))
-    total = f"{report.assignment}: {points(report.score)} of {points(report.max_score)} points"
-    by_hand = f", and {points(report.manual_points)} to be graded by hand"
-    console.print(Text(total + (by_hand if report.manual_points else ""), style="bold"))
-    console.print(Text(f"student code ran isolated: {report.isolation}"))
-
-
-def _print_class(graded: "GradedClass", course: "Course") -> None:
-    """The marks of a class as a table, and where everything lies."""
-    from rich.text import Text
-
-    from autograder.marks import gradebook_name
-    from autograder.pages import points
-
-    table = _table("student", "mark", "of", "by hand")
-    for mark in graded.marks:
-        waiting = f"{mark.waiting} open" if mark.waiting else ""
-        numbers = (Text(points(mark.score)), Text(points(mark.max_score)), Text(waiting))
-        table.add_row(Text(mark.student), *numbers)
-    console = _console()
-    console.print(table)
-    console.print(Text(f"gradebook: {gradebook_name(course)}"))
-    console.print(Text(f"feedback:  {course.feedback}"))
-    console.print(Text(f"next:      autograder report {graded.assignment}"))
-
-
-def _print_demo(
-    graded: "GradedClass", stories: dict[str, str], course: "Course", files: list[Path]
-) -> None:
-    """The table of marks with what is special about each submission, and the paths to open."""
-    from rich.text import Text
-
-    from autograder.course import BUILD
-    from autograder.pages import points
-
-    table = _table("student", "what was handed in", "mark", "of")
-    for mark in graded.marks:
-        story = Text(stories[mark.student])
-        table.add_row(mark.student, story, points(mark.score), points(mark.max_score))
-    console = _console()
-    console.print(table)
-    site = BUILD / "html" / "index.html"
-    places = {
-        "class report": files[0],
-        "feedback": course.feedback,
-        "gradebook": course.directory / "gradebook.db",
-        "student notebook": course.release,
-        "site": site if site.exists() else "not built; run: make book",
-    }
-    for name, place in places.items():
-        console.print(Text(f"{name + ':':18}{place}"), soft_wrap=True)
-
-
-def _table(*columns: str) -> "Table":
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _console(stderr: bool = False) -> "Console":
-    from rich.console import Console
-
-    return Console(stderr=stderr, highlight=False, soft_wrap=False)
-
-
-@contextmanager
-def _doing(what: str) -> Iterator[Callable[[str], None]]:
-    """Say on stderr what is being done, as long as it is."""
-    console = _console(stderr=True)
-    with console.status(what, spinner="line") as status:
-        if not console.is_terminal:
-            print(what, file=sys.stderr)
-        yield status.update

@@ -123,16 +123,27 @@ def opened(course: Course, assignment: str) -> Iterator[Gradebook]:
 
     Raises CourseError that names the gradebook (without its password).
     """
-    name = gradebook_name(course)
     course_id = course.configuration().CourseDirectory.get("course_id", "")
     try:
-        with one_gradebook(course.gradebook_url, course_id) as gradebook:
+        with (
+            usable_gradebook(course),
+            one_gradebook(course.gradebook_url, course_id) as gradebook,
+        ):
             with transaction(gradebook):
                 gradebook.find_assignment(assignment)
             yield gradebook
     except MissingEntry:
+        name = gradebook_name(course)
         command = f"`autograder build {assignment} --course {course.directory}`"
         raise CourseError(f"{name}: no assignment {assignment!r} in it; run {command}") from None
+
+
+@contextmanager
+def usable_gradebook(course: Course) -> Iterator[None]:
+    """Say in one line what the database refuses, as a CourseError."""
+    name = gradebook_name(course)
+    try:
+        yield
     except SQLAlchemyError as error:
         words = str(error).partition("\n")[0]
         what = remedy(words) or "mend it or restore it from a backup"

@@ -22,16 +22,6 @@ def points(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
-def sanitised(html: str) -> str:
-    """What formgrader shows of a student's Markdown, in place of nbconvert's filter of that place.
-
-    Links and attributes that would run a script are gone.
-    """
-    from nbconvert.filters import clean_html, strip_files_prefix
-
-    return clean_html(strip_files_prefix(html))
-
-
 @cache
 def _environment() -> Environment:
     environment = Environment(

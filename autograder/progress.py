@@ -4,12 +4,22 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+)
 from rich.table import Column
 from rich.text import Text
 
@@ -19,6 +29,7 @@ from autograder.stopping import StoppedError
 
 if TYPE_CHECKING:
     from autograder.gradebook import Outcome
+    from autograder.regrade import Difference
 
 
 class Watch:
@@ -28,16 +39,22 @@ class Watch:
     until another outcome shows that it does not.
     """
 
-    def __init__(self, assignment: str, *, as_json: bool = False) -> None:
+    def __init__(self, assignment: str, *, as_json: bool = False, dry_run: bool = False) -> None:
         self._assignment = assignment
         self._as_json = as_json
+        self._dry_run = dry_run
+        self._writing = False
         self._counts: Counter[str] = Counter()
         self._submissions: int | None = None
         self._held: list[Outcome] = []
         self._console = Console(stderr=True, highlight=False)
+        self._bar, self._task = self._new_bar(f"grading {assignment}")
+
+    def _new_bar(self, doing: str, total: int | None = None) -> tuple[Progress, TaskID]:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Pace())
-        self._bar = Progress(*columns, console=self._console)
-        self._task = self._bar.add_task(f"grading {assignment}", total=None)
+        # Lines on stdout go above the bar, but only where both are seen on the same terminal.
+        bar = Progress(*columns, console=self._console, redirect_stdout=sys.stdout.isatty())
+        return bar, bar.add_task(doing, total=total)
 
     def __enter__(self) -> "Watch":
         self._bar.start()
@@ -45,13 +62,26 @@ class Watch:
 
     def __call__(self, outcome: "Outcome", submissions: int) -> None:
         """Show an outcome of a class of so many submissions."""
-        self._submissions = submissions
+        if self._submissions is None:
+            self._submissions = submissions
+            self._bar.update(self._task, total=submissions)
         self._counts[outcome.status] += 1
-        unchanged = self._counts["stored"]
-        self._bar.update(self._task, total=submissions, advance=1, unchanged=unchanged)
-        if self._as_json:
+        unchanged = 0 if self._writing else self._counts["stored"]
+        self._bar.update(self._task, advance=1, unchanged=unchanged)
+        if self._as_json and outcome.status != "held":
             _print_line(_data(outcome))
         self._tell(outcome)
+
+    @contextmanager
+    def aside(self, changes: int) -> Iterator[None]:
+        """Take the bar away for what is printed; then comes the one of the changes' writing."""
+        self._release()
+        self._bar.stop()
+        yield
+        if not self._dry_run:
+            self._writing = True
+            self._bar, self._task = self._new_bar("writing the changes", total=changes)
+            self._bar.start()
 
     def __exit__(
         self,
@@ -85,7 +115,8 @@ class Watch:
     def _summary(self, stopped: bool) -> dict[str, Any]:
         counts = {status: self._counts[status] for status in ("graded", "stored", "failed")}
         numbers = {"submissions": self._submissions} | counts
-        return {"assignment": self._assignment} | numbers | {"stopped": stopped}
+        data = {"assignment": self._assignment} | numbers | {"stopped": stopped}
+        return data | ({"dry_run": True} if self._dry_run else {})
 
 
 class _Pace(ProgressColumn):
@@ -120,13 +151,24 @@ def _data(outcome: "Outcome") -> dict[str, Any]:
     """An outcome as `autograder grade --json` prints it."""
     mark = outcome.mark and asdict(outcome.mark)
     names = ("score", "max_score", "late_penalty", "waiting")
-    return {
+    data = {
         "student": outcome.student,
         "status": outcome.status,
         **{name: mark and mark[name] for name in names},
         "automatic": outcome.automatic,
         "max_automatic": outcome.max_automatic,
         "reason": outcome.reason,
+    }
+    return data | (_changes(outcome.difference) if outcome.difference else {})
+
+
+def _changes(difference: "Difference") -> dict[str, Any]:
+    """What a line says besides where the mark is new, or another than it was."""
+    return {
+        "old_score": difference.old,
+        "old_late_penalty": difference.old_penalty,
+        "resubmitted": difference.resubmitted,
+        "changes": [asdict(change) for change in difference.changes],
     }
 
 

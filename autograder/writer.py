@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from nbformat.v4 import new_notebook
@@ -28,18 +29,23 @@ from autograder.course import Course, reason
 from autograder.errors import CourseError
 from autograder.marks import Entry, entry
 from autograder.preprocessor import timestamp
+from autograder.regrade import Difference, Standing, difference, keep_settled
 from autograder.report import Report
 from autograder.results import Result
 
 
 @dataclass(frozen=True)
 class GradedCopy:
-    """What a graded copy says: of which result it is, the report, and the written answers."""
+    """What a graded copy says: of which result it is, the report, and the written answers.
+
+    handed_in: source and pictures of each cell that is the student's, by its name or id.
+    """
 
     key: str
     timestamp: str
     report: Report
     answers: Mapping[str, str]
+    handed_in: Mapping[str, Any]
 
     @classmethod
     def read(cls, path: Path) -> "GradedCopy | None":
@@ -57,9 +63,26 @@ class GradedCopy:
                     for cell, data in cells
                     if data.get("grade") and data.get("solution")
                 },
+                handed_in={
+                    data.get("grade_id") or cell["id"]: (cell["source"], cell.get("attachments"))
+                    for cell, data in cells
+                    if data.get("solution") or not data.get("grade")
+                },
             )
         except (OSError, AttributeError, KeyError, TypeError, ValueError):
             return None
+
+
+@dataclass(frozen=True)
+class Entered:
+    """A result in the gradebook: the entry, and how it differs from the one before, if it does.
+
+    stored: the result was in it before.
+    """
+
+    entry: Entry
+    stored: bool
+    difference: Difference | None
 
 
 @dataclass(frozen=True)
@@ -71,26 +94,61 @@ class Writer:
     config: Config
     gradebook: Gradebook
 
-    def enter(self, result: Result) -> tuple[Entry, bool]:
+    def enter(self, result: Result) -> Entered:
         """Write a result wherever it is not yet written.
 
-        Returns the entry in the gradebook, and whether the result was in it before. Raises
-        CourseError where the result cannot be entered; what was entered earlier stays then.
+        Raises CourseError where the result cannot be entered; what was entered earlier stays then.
         """
-        if result.report is None:
-            raise CourseError(result.error or "no reason given")
-        student = result.student
+        _require_report(result)
         with transaction(self.gradebook):
-            entered = self._entered(result)
-        if entered is not None:
-            self._write_page(entered)
-            return entered, True
-        with _replaced(self._folder(self.course.autograded, student)):
+            made = self._stored(result)
+        if made is not None:
+            self._write_page(made.entry)
+            return made
+        with _replaced(self._folder(self.course.autograded, result.student)):
             with transaction(self.gradebook):
-                self._convert(_Autograde, student, result=result)
-                made = self._entry(student)
-            self._write_page(made)
-        return made, False
+                made = self._made(result, self.course.autograded)
+            self._write_page(made.entry)
+        return made
+
+    def preview(self, result: Result) -> Entered:
+        """What `enter` would come to; errors as there. Nothing of it is kept."""
+        _require_report(result)
+        with TemporaryDirectory(prefix="autograder-") as folder, transaction(self.gradebook):
+            made = self._stored(result) or self._made(result, Path(folder))
+            self.gradebook.db.rollback()
+        return made
+
+    def changes(self, result: Result) -> Difference | None:
+        """How `enter` would change an entry that the gradebook has; errors as there."""
+        with transaction(self.gradebook):
+            found = entry(self.gradebook, self.assignment, result.student)
+        return None if found is None else self.preview(result).difference
+
+    def _stored(self, result: Result) -> Entered | None:
+        """What was entered before, if graded copy and gradebook hold this very result."""
+        found = self._entered(result)
+        if found is None:
+            return None
+        now = self._penalised(found)
+        changed = difference(Standing(found, {}, {}), Standing(now, {}, {}))
+        return Entered(now, stored=True, difference=changed)
+
+    def _made(self, result: Result, copies: Path) -> Entered:
+        """Let nbgrader write marks to the gradebook, and the graded copy to this folder."""
+        student = result.student
+        old = entry(self.gradebook, self.assignment, student)
+        before = self._standing(old, self._previous_copy(student)) if old else None
+        self._convert(_Autograde, student, copies, result=result)
+        made = self._entry(student)
+        after = self._standing(made, self._copy(student, copies))
+        if before is not None:
+            keep_settled(self.gradebook, self.assignment, before, after)
+        return Entered(made, stored=False, difference=difference(before, after))
+
+    def _standing(self, found: Entry, copy: GradedCopy | None) -> Standing:
+        handed_in = copy.handed_in if copy else {}
+        return Standing.of(self.gradebook, self.assignment, found, handed_in)
 
     def _entered(self, result: Result) -> Entry | None:
         """The entry, if graded copy and gradebook hold this very result."""
@@ -107,7 +165,7 @@ class Writer:
         recorded = {name: task.automatic for name, task in found.tasks.items()}
         if any(recorded.get(task.name) != task.score for task in automatic):
             return None
-        return self._penalised(found)
+        return found
 
     def _penalised(self, found: Entry) -> Entry:
         """The entry with the penalty that it deserves by the due date and the rule of today."""
@@ -139,18 +197,28 @@ class Writer:
         page = feedback.page_of(copy.report, entered, copy.answers)
         if _is_incomplete(folder) or not _holds(folder / f"{self.assignment}.html", page):
             with _replaced(folder):
-                self._convert(_WritePage, entered.student, page=page)
+                self._convert(_WritePage, entered.student, self.course.autograded, page=page)
 
     def _folder(self, stage: Path, student: str) -> Path:
         return stage / student / self.assignment
 
-    def _copy(self, student: str) -> GradedCopy | None:
-        folder = self._folder(self.course.autograded, student)
+    def _copy(self, student: str, copies: Path | None = None) -> GradedCopy | None:
+        folder = self._folder(copies or self.course.autograded, student)
         return GradedCopy.read(folder / f"{self.assignment}.ipynb")
 
-    def _convert(self, converter: type[BaseConverter], student: str, **given: Any) -> None:
-        """What one of nbgrader's commands does for one student."""
+    def _previous_copy(self, student: str) -> GradedCopy | None:
+        """The copy that was there before the one that is, or was, being written."""
+        folder = self._folder(self.course.autograded, student)
+        previous = _previous(folder)
+        place = previous if previous.exists() else folder
+        return GradedCopy.read(place / f"{self.assignment}.ipynb")
+
+    def _convert(
+        self, converter: type[BaseConverter], student: str, copies: Path, **given: Any
+    ) -> None:
+        """What one of nbgrader's commands does for one student, with graded copies there."""
         coursedir = CourseDirectory(config=self.config)
+        coursedir.autograded_directory = str(copies)
         coursedir.assignment_id = self.assignment
         # nbgrader takes the student for a file pattern.
         coursedir.student_id = glob.escape(student)
@@ -186,6 +254,11 @@ class _LatePenalty(AssignLatePenalties):
 
     def start(self) -> None:
         self.preprocess(new_notebook(), {"nbgrader": self._names})
+
+
+def _require_report(result: Result) -> None:
+    if result.report is None:
+        raise CourseError(result.error or "no reason given")
 
 
 @contextmanager

@@ -80,6 +80,11 @@ def run(
     return command
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the site come first, so that one process builds it while none waits for it."""
+    items.sort(key=lambda item: "site" not in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def site() -> Path:
     """The site, built as `make book` does; the processes of one test run build it once."""

@@ -14,7 +14,10 @@ from autograder import cli
 from autograder.assignment import Assignment
 from tests.conftest import ASSIGNMENT, Answer, ClassOfStudents
 
-COMMANDS = ("sync", "build", "solve", "check", "grade", "report", "demo")
+COMMANDS = (
+    *("sync", "build", "solve", "check", "warm", "roster", "collect", "grade", "report"),
+    *("similar", "export", "return", "demo"),
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

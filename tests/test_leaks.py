@@ -1,4 +1,4 @@
-"""Nothing hidden stands in what students receive, in the gradebook's copies, or on the site.
+"""Nothing hidden stands in what students receive, in the gradebook's copies, or in what is public.
 
 Code is compared as syntax trees whose names are replaced by numbers, so that a renamed answer is
 found as well. Below a certain size a match means nothing: everybody writes those lines.
@@ -10,6 +10,7 @@ import inspect
 import json
 import re
 import sqlite3
+import zipfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -20,12 +21,20 @@ import pytest
 from autograder.assignment import CHECKS, Assignment, known
 from autograder.build import build
 from autograder.course import ROOT, Course
+from autograder.edition import MARK, pages
+from autograder.publish import publish
 from autograder.solve import solved_notebook
+from tests.wrong_answers import load_all
 
 SMALLEST = 24  # nodes of a syntax tree
 TEXT_FILES = {".html", ".ipynb", ".md", ".py", ".txt"}
 SHORTEST_SENTENCE = 40  # characters of a rubric
-FENCED = re.compile(r"^```\{?(?:code-cell|code|python|ipython3)[^\n]*\n(.*?)^```", re.M | re.S)
+FEWEST_JOINTS = 3  # underscores in the name of a wrong answer
+FENCED = re.compile(
+    r"^(?P<fence>`{3,}|~{3,}) *\{?(?:code-cell|code|python|ipython3)[^\n]*\n"
+    r"(?P<code>.*?)^(?P=fence)",
+    re.M | re.S,
+)
 
 
 # ---- what is hidden -----------------------------------------------------------------------------
@@ -72,6 +81,13 @@ def secret_numbers() -> dict[str, float]:
         for assignment in map(Assignment.load, known())
         for name, value in assignment.expected_numbers.items()
     }
+
+
+@cache
+def secret_names() -> frozenset[str]:
+    """Names of the wrong answers that the checks catch, where a name is more than a few words."""
+    names = (variant.name for variant in load_all() if callable(variant.answer))
+    return frozenset(name for name in names if name.count("_") >= FEWEST_JOINTS)
 
 
 # ---- how two pieces of code are compared --------------------------------------------------------
@@ -122,7 +138,7 @@ COUNTED = re.compile(
 """Numbers of equations and figures, and references to them: they tell how many there are."""
 
 
-def code_and_text(file: Path) -> tuple[list[str], str]:
+def code_and_text(file: Path | zipfile.Path) -> tuple[list[str], str]:
     """Pieces of a published file that may be code, and all of it that a reader sees."""
     content = file.read_text(encoding="utf-8", errors="replace")
     if file.suffix == ".ipynb":
@@ -137,7 +153,7 @@ def code_and_text(file: Path) -> tuple[list[str], str]:
         return [untagged(piece) for piece in pieces], untagged(shown)
     if file.suffix == ".py":
         return [content], content
-    return FENCED.findall(content), content
+    return [block["code"] for block in FENCED.finditer(content)], content
 
 
 def untagged(text: str) -> str:
@@ -150,27 +166,45 @@ def squeezed(text: str) -> str:
 
 def leaks_in(folder: Path) -> list[str]:
     """What hidden code, sentence or number is found in the files below a folder."""
-    files = [file for file in sorted(folder.rglob("*")) if file.suffix in TEXT_FILES]
+    files = [file for file in published(folder) if file.suffix in TEXT_FILES]
     assert files, f"{folder}: nothing to look at"
     return [leak for file in files for leak in leaks(str(file), *code_and_text(file))]
 
 
+def published(folder: Path) -> Iterator[Path | zipfile.Path]:
+    """The files below a folder, and those in its archives."""
+    for file in sorted(folder.rglob("*")):
+        yield file
+        if file.suffix == ".zip":
+            with zipfile.ZipFile(file) as packed:
+                names = packed.namelist()
+            yield from (zipfile.Path(file, name) for name in names)
+
+
 def leaks(place: str, code: list[str], text: str) -> list[str]:
     """The same for one file's pieces of code and its text."""
-    secrets, sentences = secret_code(), secret_sentences()
-    lengths = {len(secret) for secret in secrets}
-    found = []
-    for piece in code:
-        for run in runs(piece, lengths):
-            if size(run) >= SMALLEST and (secret := normalised(run)) in secrets:
-                found.append(f"{place}: the body of {secrets[secret]}")
+    found = [
+        f"{place}: the body of {body}" for piece in code for body in hidden_bodies(piece.strip())
+    ]
     words = squeezed(text)
-    found += [f"{place}: rubric {line!r}" for line in sentences if line in words]
+    found += [f"{place}: rubric {line!r}" for line in secret_sentences() if line in words]
+    named = secret_names() & set(re.findall(r"\w+", text))
+    found += [f"{place}: the wrong answer {name}" for name in sorted(named)]
+    found += [f"{place}: of the instructors' edition"] if MARK in words else []
     for name, value in secret_numbers().items():
         assigned = re.search(rf"^{name} *(:[^=\n]*)?= *(?!None\b)\S", text, re.M)
         if assigned or number_stands_in(text, value):
             found.append(f"{place}: the value of {name}")
     return found
+
+
+@cache
+def hidden_bodies(piece: str) -> tuple[str, ...]:
+    """Where the hidden bodies in a piece of code stand; the same cells lie in many files."""
+    secrets = secret_code()
+    lengths = {len(secret) for secret in secrets}
+    large = (run for run in runs(piece, lengths) if size(run) >= SMALLEST)
+    return tuple(secrets[body] for run in large if (body := normalised(run)) in secrets)
 
 
 def number_stands_in(text: str, value: float) -> bool:
@@ -198,8 +232,35 @@ def test_release_and_source_are_clean(course: Course) -> None:
     assert leaks_in(course.build) == []
 
 
-def test_site_is_clean(site: Path) -> None:
-    assert leaks_in(site) == []
+def test_what_is_public_is_clean(site: Path, tmp_path: Path) -> None:
+    """The public edition, and what `make publish` adds to its pages."""
+    public = publish(None, site, target=tmp_path / "public")
+    assert {page.relative_to(site) for page in site.rglob("*.html")} <= {
+        page.relative_to(public) for page in public.rglob("*.html")
+    }
+    assert leaks_in(public) == []
+
+
+@pytest.fixture(scope="module")
+def added() -> dict[str, str]:
+    """The pages that the instructors' edition adds."""
+    return pages()
+
+
+@pytest.mark.parametrize("name", known())
+def test_the_instructors_pages_are_full_of_leaks(
+    name: str, added: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / f"{name}.md").write_text(added[name])
+    found = "\n".join(leaks_in(tmp_path))
+    for kind in ("the body of", "rubric", "the wrong answer"):
+        assert f": {kind} " in found, kind
+    for number in Assignment.load(name).expected_numbers:
+        assert f": the value of {number}" in found
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w") as packed:
+        packed.write(tmp_path / f"{name}.md", f"{name}.md")
+    (tmp_path / f"{name}.md").unlink()
+    assert len(leaks_in(tmp_path)) == len(found.splitlines()), "they are found in archives as well"
 
 
 def test_gradebook_copies_are_clean(course: Course) -> None:
