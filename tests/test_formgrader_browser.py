@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -175,7 +176,7 @@ def give_marks(
     beside = formgrader.locator(".with-rubric").filter(has=mark)
     parts = {"answer": beside.locator(".panel-primary"), "rubric": beside.locator(".rubric")}
     parts["answer"].scroll_into_view_if_needed()
-    seen.boxes = {name: dict(part.bounding_box() or {}) for name, part in parts.items()}
+    seen.boxes = {name: place_of(part) for name, part in parts.items()}
     seen.answer, seen.rubric = (part.inner_text() for part in parts.values())
     seen.title = formgrader.locator("body").evaluate("() => document.title")
     formgrader.get_by_text("my notes").wait_for()
@@ -185,11 +186,18 @@ def give_marks(
         ("grade", formgrader.locator(f"input#{TASK}"), str(BY_HAND)),
         ("comment", formgrader.locator(f"#{TASK}-comment[placeholder]"), COMMENT),
     ):
-        with page.expect_response(lambda answer, kind=kind: f"/api/{kind}/" in answer.url) as saved:
+        with page.expect_response(re.compile(f"/api/{kind}/")) as saved:
             box.fill(value)
             box.blur()
         assert saved.value.ok, saved.value.text()
     look("marked")
+
+
+def place_of(part: "Locator") -> dict[str, float]:
+    """Where a part of the page is, in pixels."""
+    box = part.bounding_box()
+    assert box is not None
+    return {"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"]}
 
 
 def row(formgrader: "FrameLocator", name: str) -> "Locator":
