@@ -47,7 +47,7 @@ lint: setup  ## style and types
 
 test: export OMP_NUM_THREADS = 1  # processes share the cores: threads would fight over them
 test: lint  ## all tests
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal --durations 40
 
 book: setup  ## build the site in _build/html, warnings are errors (EDITION=instructor: with solutions)
 	@[ -n "$(SITE_$(EDITION))" ] || { echo "EDITION=$(EDITION): it is public or instructor" >&2; exit 2; }
