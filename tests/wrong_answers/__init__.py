@@ -102,11 +102,15 @@ def right_number(task: str, answer: Any) -> None:
     VARIANTS.append(Variant(task, f"{task}_{len(VARIANTS)}", answer, None))
 
 
-def load_all() -> list[Variant]:
-    """Import every file of this folder and return what they registered."""
+def load_all(modules: Sequence[str] | None = None) -> list[Variant]:
+    """Import every file of this folder and return what they registered.
+
+    modules: of `solutions`; the files of these alone, for whom the others would be a long import.
+    """
     for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
-    return VARIANTS
+        if modules is None or module.name in modules:
+            importlib.import_module(f"{__name__}.{module.name}")
+    return [v for v in VARIANTS if modules is None or v.module in modules]
 
 
 def _registered(task: str, hint: str | None) -> Callable[[Any], Any]:
