@@ -26,7 +26,7 @@ from autograder.marks import Mark, marks_in, opened
 from autograder.matching import IDENTIFIER, PARTICIPANT, Label, Matcher, read_worksheet
 from autograder.pages import points
 from autograder.roster import Person, read_roster, roster_path
-from autograder.tables import Table, harmless, plain, read_table, readable
+from autograder.tables import Table, folded, harmless, read_table, readable
 
 GRADE = ("Grade", "Bewertung", "Note", "Calificación", "Valutazione")
 MAXIMUM = ("Maximum grade", "Bestwertung", "Note maximale", "Calificación máxima")
@@ -324,14 +324,14 @@ class CanvasExporter(PlatformExporter):
 
     def _place(self, table: Table, assignment: str) -> int:
         """The column of the assignment."""
-        wanted, found = plain(self.column or assignment), []
-        about = set(map(plain, CANVAS_ABOUT_PEOPLE))
+        wanted, found = folded(self.column or assignment), []
+        about = set(map(folded, CANVAS_ABOUT_PEOPLE))
         columns = [(place, name) for place, name in enumerate(table.header)]
-        columns = [(place, name) for place, name in columns if plain(name) not in about]
+        columns = [(place, name) for place, name in columns if folded(name) not in about]
         for place, name in columns:
             match = CANVAS_COLUMN.fullmatch(name)
             names = [name, match["title"], match["id"]] if match else [name]
-            if wanted in map(plain, names):
+            if wanted in map(folded, names):
                 found.append(place)
         if len(found) != 1:
             what = "more than one column" if found else "no column"

@@ -14,7 +14,7 @@ from pathlib import Path
 from autograder.archives import File
 from autograder.errors import CourseError
 from autograder.roster import COLUMNS, Person
-from autograder.tables import plain, read_table
+from autograder.tables import folded, read_table
 
 # "Full Name_123_assignsubmission_file_" names a folder, where newer versions leave out the last
 # sign; in a download without folders, the file's own name follows.
@@ -96,7 +96,7 @@ class Matcher:
         }
         names = [(name, person) for person in roster.values() for name in _names(person)]
         self._exact = _index((exact(name), person) for name, person in names)
-        self._loose = _index((plain(name), person) for name, person in names)
+        self._loose = _index((folded(name), person) for name, person in names)
 
     def student(self, label: Label) -> str:
         """The student; raises CourseError that says why there is none."""
@@ -121,7 +121,7 @@ class Matcher:
         return self._named(row.name or label.name)
 
     def _named(self, name: str) -> str:
-        found = self._exact.get(exact(name)) or self._loose.get(plain(name))
+        found = self._exact.get(exact(name)) or self._loose.get(folded(name))
         return self._one(found, "nobody in the roster has this name")
 
     @staticmethod
@@ -170,7 +170,7 @@ def moodle_time(text: str, zone: tzinfo | None = None) -> datetime | None:
     clock = CLOCK.search(text)
     date = CLOCK.sub(" ", text)
     numbers = re.findall(r"\d+", date)
-    months = [MONTH[word] for word in map(plain, date.split()) if word in MONTH]
+    months = [MONTH[word] for word in map(folded, date.split()) if word in MONTH]
     days = [int(number) for number in numbers if len(number) <= 2]
     years = [int(number) for number in numbers if len(number) == 4]
     if clock is None or not (len(months) == len(days) == len(years) == 1):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from autograder.course import Course, write_atomically
 from autograder.errors import CourseError, UsageError
-from autograder.tables import Table, plain, read_table
+from autograder.tables import Table, folded, read_table
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -212,7 +212,7 @@ def _person(
     if platform == "canvas":
         if not said.get("canvas_id"):
             return None  # points possible, and how marks are posted
-        if plain(said.get("full_name", "")) == "studenttest" and not said.get("sis_user_id"):
+        if folded(said.get("full_name", "")) == "studenttest" and not said.get("sis_user_id"):
             return None  # what Canvas calls the test student
         if said.get("full_name"):
             last, _, first = said["full_name"].partition(",")
@@ -231,7 +231,7 @@ def _take(reading: Reading, rows: list[tuple[int, Person]]) -> None:
     problem = _problem(person.student, reading.id_column)
     if problem is not None:
         reading.problems.extend(f"{place}: {problem}" for place in where)
-    elif len({(each.student, plain(each.name)) for _, each in rows}) > 1:
+    elif len({(each.student, folded(each.name)) for _, each in rows}) > 1:
         reading.problems.append(f"{' and '.join(where)}: one id, {person.student}; none is taken")
     else:
         reading.people[person.student] = person

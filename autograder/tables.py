@@ -31,8 +31,8 @@ class Table:
 
     def column(self, names: Iterable[str]) -> int | None:
         """Where the first of these names stands in the header, whatever its case and accents."""
-        places = {plain(name): place for place, name in reversed(list(enumerate(self.header)))}
-        return next((places[plain(name)] for name in names if plain(name) in places), None)
+        places = {folded(name): place for place, name in reversed(list(enumerate(self.header)))}
+        return next((places[folded(name)] for name in names if folded(name) in places), None)
 
     def cell(self, row: list[str], place: int | None) -> str:
         """What a person reads in a cell, "" where there is none."""
@@ -44,7 +44,7 @@ class Table:
         return [{name: record.get(name, "") for name in names} for record in records]
 
 
-def plain(text: str) -> str:
+def folded(text: str) -> str:
     """The letters and digits of a text without case and accents: what its spellings share."""
     letters = unicodedata.normalize("NFKD", text).casefold()
     return "".join(sign for sign in letters if sign.isalnum())

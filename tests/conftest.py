@@ -80,6 +80,12 @@ def run(
     return command
 
 
+def files_in(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, by its path there."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of the site come first, so that one process builds it while none waits for it."""
     items.sort(key=lambda item: "site" not in getattr(item, "fixturenames", ()))

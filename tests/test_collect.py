@@ -24,7 +24,7 @@ from autograder.course import Course
 from autograder.errors import CourseError
 from autograder.matching import CANVAS, MOODLE, moodle_time, read_worksheet
 from autograder.roster import update
-from tests.conftest import ASSIGNMENT, Answer
+from tests.conftest import ASSIGNMENT, Answer, files_in
 
 NOTEBOOK = f"{ASSIGNMENT}.ipynb"
 PLACE = "_assignsubmission_file"
@@ -95,12 +95,6 @@ def stamp(course: Course, student: str) -> str | None:
 
 def statuses(made: Collection) -> dict[str, str]:
     return {outcome.collected.student: outcome.status for outcome in made.outcomes}
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 @pytest.fixture(scope="session")
@@ -252,7 +246,7 @@ def test_the_latest_of_two_counts_and_both_are_kept(course: Course, tmp_path: Pa
     assert made.outcomes[0].others == (f"Zoë Müller_11{PLACE}/old.ipynb",)
     original = downloaded(course, ASSIGNMENT) / "originals" / made.outcomes[0].collected.original
     expected = {name: value[0] for name, value in files.items() if "11" in name}
-    assert tree(original) == expected
+    assert files_in(original) == expected
     old = original / f"Zoë Müller_11{PLACE}" / "old.ipynb"
     assert datetime.fromtimestamp(old.stat().st_mtime, UTC) == at(18).replace(tzinfo=UTC)
 
@@ -267,14 +261,14 @@ def test_of_notebooks_without_times_the_one_of_the_assignments_name_counts(
 
 
 def test_a_zip_in_the_download_is_looked_into(course: Course, tmp_path: Path) -> None:
-    work = inner({"work/hw.ipynb": (notebook("a"), at(1)), "__MACOSX/._hw.ipynb": b"x"}, tmp_path)
+    work = inner({"mine/hw.ipynb": (notebook("a"), at(1)), "__MACOSX/._hw.ipynb": b"x"}, tmp_path)
     files: Content = {
-        f"Zoë Müller_11{PLACE}/work.zip": (work, at(20)),
+        f"Zoë Müller_11{PLACE}/all of it.zip": (work, at(20)),
         f"Seán OBrien_12{PLACE}/hw.ipynb": (notebook("b"), at(17)),
     }
     made = gather(course, zipped(tmp_path / "all.zip", files))
     assert made.problems == {}
-    assert made.outcomes[0].collected.file == "work.zip/work/hw.ipynb"
+    assert made.outcomes[0].collected.file == "all of it.zip/mine/hw.ipynb"
     assert stamp(course, "ada1") == "2026-11-20 12:00:00 UTC"  # not what the student's zip says
 
 
@@ -400,14 +394,14 @@ def test_collecting_again(course: Course, tmp_path: Path) -> None:
     first = zipped(tmp_path / "1.zip", {name: (notebook("one"), at(18)), **other})
     second = zipped(tmp_path / "2.zip", {name: (notebook("two"), at(20)), **other})
     gather(course, first)
-    before = tree(course.directory)
+    before = files_in(course.directory)
     assert set(statuses(gather(course, first)).values()) == {"unchanged"}
-    assert tree(course.directory) == before
+    assert files_in(course.directory) == before
     assert statuses(gather(course, second)) == {"ada1": "replaced", "ben2": "unchanged"}
     assert (text(course, "ada1"), stamp(course, "ada1")) == ("two", "2026-11-20 12:00:00 UTC")
     assert statuses(gather(course, first)) == {"ada1": "older", "ben2": "unchanged"}
     assert text(course, "ada1") == "two"
-    originals = tree(downloaded(course, ASSIGNMENT) / "originals")
+    originals = files_in(downloaded(course, ASSIGNMENT) / "originals")
     assert sorted(originals.values()) == sorted([notebook("one"), notebook("two"), notebook("b")])
 
 
@@ -419,7 +413,7 @@ def test_a_submission_from_elsewhere_is_kept_before_it_is_replaced(
     place.write_bytes(notebook("by hand"))
     source = zipped(tmp_path / "all.zip", {f"Zoë Müller_11{PLACE}/hw.ipynb": notebook("new")})
     assert statuses(gather(course, source)) == {"ada1": "replaced"}
-    assert notebook("by hand") in tree(downloaded(course, ASSIGNMENT) / "originals").values()
+    assert notebook("by hand") in files_in(downloaded(course, ASSIGNMENT) / "originals").values()
 
 
 def test_a_time_that_becomes_known_is_written(course: Course, tmp_path: Path) -> None:
@@ -438,10 +432,10 @@ def test_a_dry_run_says_all_and_writes_nothing(
 ) -> None:
     files = {f"Zoë Müller_11{PLACE}/hw.ipynb": notebook("a"), f"X Y_9{PLACE}/\x1b[1m.ipynb": b""}
     source = zipped(tmp_path / "all.zip", files)
-    before = tree(course.directory)
+    before = files_in(course.directory)
     words = ("collect", ASSIGNMENT, source, "--course", course.directory)
     dry = run(*words, "--dry-run")
-    assert tree(course.directory) == before
+    assert files_in(course.directory) == before
     assert "nothing has been written" in dry.out
     wet = run(*words)
     assert (dry.status, wet.status) == (1, 1)

@@ -22,6 +22,7 @@ from autograder.edition import ADDED, MARK, contents, lay_out, pages
 from autograder.errors import CourseError
 from autograder.publish import BRANCH, COLAB_CELL, NOTEBOOKS, RELEASE, Repository
 from autograder.solve import answer
+from tests.conftest import files_in
 from tests.test_leaks import leaks_in
 from tests.wrong_answers import load_all
 
@@ -204,11 +205,6 @@ def test_what_is_no_address_of_a_repository(address: str) -> None:
 @pytest.fixture(scope="module")
 def public(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return publish.publish(REPOSITORY, site, target=tmp_path_factory.mktemp("public") / "public")
-
-
-def files_in(folder: Path) -> dict[str, bytes]:
-    files = [file for file in folder.rglob("*") if file.is_file()]
-    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
 
 
 def test_public_are_the_site_and_the_notebooks_and_nothing_else(public: Path, site: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from solutions.im2col import col2im, conv_backward_im2col, conv_forward_im2col, im2col
-from tests.wrong_answers import right, slip, wrong
+from tests.wrong_answers import right, slip
 
 BORDER = "((0, 0), (0, 0), (pad, pad), (pad, pad)))"
 ORDER = "windows.transpose(1, 4, 5, 0, 2, 3)"
@@ -46,21 +46,12 @@ def window_by_window(x: np.ndarray, HH: int, WW: int, stride: int, pad: int) -> 
     return np.array(columns).T
 
 
-@wrong("im2col", hint="raise ValueError")
-def too_large_windows_accepted(
-    x: np.ndarray, HH: int, WW: int, stride: int, pad: int
-) -> np.ndarray:
-    N, C, H, W = x.shape
-    rows, columns = (H + 2 * pad - HH) // stride + 1, (W + 2 * pad - WW) // stride + 1
-    padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
-    cols = np.empty((C, HH, WW, N, rows, columns), x.dtype)
-    for r in range(HH):
-        for s in range(WW):
-            met = padded[:, :, r::stride, s::stride][:, :, :rows, :columns]
-            cols[:, r, s] = met.transpose(1, 0, 2, 3)
-    return cols.reshape(C * HH * WW, N * rows * columns)
-
-
+slip(
+    entry_by_entry,
+    "too_large_windows_accepted",
+    {"H + 2 * pad < HH or W + 2 * pad < WW": "False"},
+    hint="raise ValueError",
+)
 slip(
     im2col,
     "images_last",
@@ -183,17 +174,22 @@ slip(col2im, "entries_replaced", {"columns] += parts": "columns] = parts"}, hint
 
 INSIDE = "padded[:, :, pad:pad + height, pad:pad + width]"
 PARTS = "cols.reshape(n_channels, HH, WW, n_examples, out_h, out_w)"
+AVERAGED = {
+    "columns] += parts[:, r, s].swapaxes(0, 1)": (
+        "columns] += parts[:, r, s].swapaxes(0, 1)\n            count[:, :, rows, columns] += 1"
+    ),
+    "for r in range(HH):": "count = np.zeros(padded.shape)\n    for r in range(HH):",
+    INSIDE: "(padded / np.maximum(count, 1))[:, :, pad:pad + height, pad:pad + width]",
+}
+STRIDE_LEFT_OUT = {
+    "slice(r, r + stride * (out_h - 1) + 1, stride)": "slice(r, r + out_h)",
+    "slice(s, s + stride * (out_w - 1) + 1, stride)": "slice(s, s + out_w)",
+}
 
 slip(
     col2im,
     "averaged",
-    {
-        "columns] += parts[:, r, s].swapaxes(0, 1)": (
-            "columns] += parts[:, r, s].swapaxes(0, 1)\n            count[:, :, rows, columns] += 1"
-        ),
-        "for r in range(HH):": "count = np.zeros(padded.shape)\n    for r in range(HH):",
-        INSIDE: "(padded / np.maximum(count, 1))[:, :, pad:pad + height, pad:pad + width]",
-    },
+    AVERAGED,
     hint="not the mean",
 )
 slip(col2im, "border_kept", {INSIDE: "padded"}, hint="cut the border off")
@@ -233,10 +229,7 @@ slip(
 slip(
     col2im,
     "stride_left_out",
-    {
-        "slice(r, r + stride * (out_h - 1) + 1, stride)": "slice(r, r + out_h)",
-        "slice(s, s + stride * (out_w - 1) + 1, stride)": "slice(s, s + out_w)",
-    },
+    STRIDE_LEFT_OUT,
     hint="begins at pixel",
 )
 slip(
@@ -436,13 +429,7 @@ slip(
 slip(
     conv_backward_im2col,
     "averaged_where_windows_overlap",
-    {
-        "columns] += parts[:, r, s].swapaxes(0, 1)": (
-            "columns] += parts[:, r, s].swapaxes(0, 1)\n            count[:, :, rows, columns] += 1"
-        ),
-        "for r in range(HH):": "count = np.zeros(padded.shape)\n    for r in range(HH):",
-        INSIDE: "(padded / np.maximum(count, 1))[:, :, pad:pad + height, pad:pad + width]",
-    },
+    AVERAGED,
     hint="not the mean",
 )
 slip(
@@ -454,10 +441,7 @@ slip(
 slip(
     conv_backward_im2col,
     "stride_left_out",
-    {
-        "slice(r, r + stride * (out_h - 1) + 1, stride)": "slice(r, r + out_h)",
-        "slice(s, s + stride * (out_w - 1) + 1, stride)": "slice(s, s + out_w)",
-    },
+    STRIDE_LEFT_OUT,
     hint="begins at pixel",
 )
 slip(
