@@ -80,7 +80,7 @@ def grade_class(
 
     students: grade the submissions of these alone.
     isolation, device: None stands for what the course folder's configuration says.
-    jobs: processes that grade; None stands for one a processor core.
+    jobs: processes that grade; None stands for one a processor core that this process may use.
     cluster: address of a Dask scheduler whose workers grade in their place.
     dry_run: keep the results, and write to neither gradebook, graded copies nor feedback.
     progress: called with each outcome, in the order in which they come, and the number of
@@ -94,7 +94,7 @@ def grade_class(
     """
     sheet_path(assignment)
     todo = _jobs(assignment, course, students, isolation, device)
-    slots = jobs or os.cpu_count() or 1
+    slots = jobs or _cores()
     changes = _Changes(course, assignment, dry_run, show)
     with (
         _alone(course),
@@ -158,6 +158,13 @@ def submissions(course: Course, assignment: str) -> list[Path]:
         place = course.submitted / "STUDENT" / assignment / f"{assignment}.ipynb"
         raise CourseError(f"{course.submitted}: nothing submitted; put notebooks at {place}")
     return folders
+
+
+def _cores() -> int:
+    """The processor cores that affinity, a container's quota and LOKY_MAX_CPU_COUNT leave."""
+    from joblib import cpu_count
+
+    return cpu_count()
 
 
 def _jobs(
