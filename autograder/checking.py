@@ -57,9 +57,30 @@ def run_checks(
     *,
     secret: bytes,
     device: str = "cpu",
+    files: Sequence[Path] | None = None,
 ) -> list[Outcome]:
-    """Run the hidden checks of the named tasks; one outcome a check, task by task."""
+    """Run the hidden checks of the named tasks; one outcome a check, task by task.
+
+    files: where these checks stand, for a caller that knows it; otherwise pytest looks through all.
+    """
     runner = _Runner(student, set(tasks), secret, device)
+    _run_pytest(assignment, check_files(assignment) if files is None else files, runner)
+    return runner.outcomes
+
+
+def checked_tasks(assignment: Assignment) -> dict[Path, set[str]]:
+    """The tasks that each check file holds checks of."""
+    found: dict[Path, set[str]] = {}
+    for file in check_files(assignment):
+        collector = _Collector()
+        _run_pytest(assignment, [file], collector, "--collect-only")
+        found[file] = collector.tasks
+    return found
+
+
+def _run_pytest(
+    assignment: Assignment, files: Sequence[Path], plugin: object, *options: str
+) -> None:
     arguments = [
         "--disable-plugin-autoload",
         "-p",
@@ -73,14 +94,12 @@ def run_checks(
         "--noconftest",
     ]
     arguments += ["-c", "/dev/null", "--rootdir", str(assignment.checks.parent), "-s"]
-    files = [str(file) for file in check_files(assignment)]
-    arguments += ["--import-mode=importlib", *files]
-    status = pytest.ExitCode(pytest.main(arguments, plugins=[runner]))
+    arguments += ["--import-mode=importlib", *options, *map(str, files)]
+    status = pytest.ExitCode(pytest.main(arguments, plugins=[plugin]))
     if status is pytest.ExitCode.INTERRUPTED:
         raise KeyboardInterrupt
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise CourseError(f"{assignment.checks}: the hidden checks cannot be run ({status.name})")
-    return runner.outcomes
 
 
 def result(task: Task, outcomes: Sequence[Outcome]) -> TaskResult:
@@ -109,7 +128,25 @@ def _status(outcomes: Sequence[Outcome]) -> str:
     return "error" if all(isinstance(problem, StudentError) for problem in problems) else "wrong"
 
 
-class _Runner:
+class _Plugin:
+    """What every run of the hidden checks tells pytest."""
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.option.tbstyle = "no"  # nobody reads it, and to format it costs more than the check
+        config.addinivalue_line("markers", "task(name, weight, page): the task of a hidden check")
+
+
+class _Collector(_Plugin):
+    """Keeps the tasks of the checks that pytest finds."""
+
+    def __init__(self) -> None:
+        self.tasks: set[str] = set()
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        self.tasks = {_marker(item).args[0] for item in items}
+
+
+class _Runner(_Plugin):
     """The pytest plugin of one run: selects checks by task, provides fixtures, keeps outcomes."""
 
     def __init__(self, student: Student, tasks: set[str], secret: bytes, device: str) -> None:
@@ -118,10 +155,6 @@ class _Runner:
         self.outcomes: list[Outcome] = []
         self._stopped: dict[str, StoppedError] = {}
         self._task: str | None = None
-
-    def pytest_configure(self, config: pytest.Config) -> None:
-        config.option.tbstyle = "no"  # nobody reads it, and to format it costs more than the check
-        config.addinivalue_line("markers", "task(name, weight, page): the task of a hidden check")
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """The checks of the wanted tasks, those of one task one after the other."""

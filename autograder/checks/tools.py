@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from autograder.student import Handle, StudentError
@@ -35,6 +36,16 @@ class Mistake(AssertionError):  # noqa: N818 - it reads as what the student made
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
         self.message, self.hint = message, hint
+
+
+def of_tasks(pages: Mapping[str, str], weight: float) -> pytest.MarkDecorator:
+    """Mark a check that several tasks have alike; it takes the task's name as `task`.
+
+    pages: each task's page of the book.
+    """
+    marks = {task: pytest.mark.task(task, weight=weight, page=page) for task, page in pages.items()}
+    cases = [pytest.param(task, marks=mark, id=task) for task, mark in marks.items()]
+    return pytest.mark.parametrize("task", cases)
 
 
 def require(condition: bool, message: str, hint: str | None = None) -> None:

@@ -24,25 +24,25 @@ ORDER = "the gradients are returned in the order dx, dw, db"
 TRIPLE = "return three gradients: dx, dw, db"
 
 
-def called(student: Student, kind: str, layer: Layer) -> np.ndarray:
+def called(student: Student, task: str, layer: Layer) -> np.ndarray:
     """What the student's forward pass put out, in the right shape."""
-    forward = getattr(student, f"conv_forward_{kind}")
+    forward = getattr(student, task)
     with wrong_sizes():
         out, _ = gradients.out_and_cache(
-            f"conv_forward_{kind}", lambda: forward(layer.x, layer.w, layer.b, layer.param)
+            task, lambda: forward(layer.x, layer.w, layer.b, layer.param)
         )
     return shaped("out", out, layer.out().shape, _shapes(layer))
 
 
-def check_out(student: Student, kind: str, layer: Layer) -> None:
+def check_out(student: Student, task: str, layer: Layer) -> None:
     """Compare the output with PyTorch's."""
     mistakes = _wrong_outputs(layer) | _wrong_borders(layer)
     # Whether float64 was kept is another check's question.
-    tools.close("out", called(student, kind, layer), layer.out(), mistakes, 2e-4, 1e-5)
+    tools.close("out", called(student, task, layer), layer.out(), mistakes, 2e-4, 1e-5)
 
 
 def check_gradients(
-    student: Student, kind: str, layer: Layer, rng: torch.Generator, names: str = "xwb"
+    student: Student, task: str, layer: Layer, rng: torch.Generator, names: str = "xwb"
 ) -> None:
     """Compare the named gradients with differences of PyTorch's forward pass."""
 
@@ -52,12 +52,12 @@ def check_gradients(
 
     def forward(*values: np.ndarray) -> Any:
         x, w, b = with_changed(values).values()
-        return getattr(student, f"conv_forward_{kind}")(x, w, b, layer.param)
+        return getattr(student, task.replace("backward", "forward"))(x, w, b, layer.param)
 
     def backward(dout: np.ndarray, cache: Any) -> list[Any]:
         with wrong_sizes():
-            answer = getattr(student, f"conv_backward_{kind}")(dout, cache)
-        by_name = dict(zip("xwb", three_gradients(kind, answer), strict=True))
+            answer = getattr(student, task)(dout, cache)
+        by_name = dict(zip("xwb", three_gradients(task, answer), strict=True))
         came = [np.shape(value) if isinstance(value, np.ndarray) else () for value in answer]
         asked = [layer.x.shape, layer.w.shape, layer.b.shape]
         message = f"the gradients have the shapes {came}"
@@ -78,10 +78,10 @@ def check_gradients(
     )
 
 
-def three_gradients(kind: str, answer: Any) -> list[Any]:
+def three_gradients(task: str, answer: Any) -> list[Any]:
     """What a backward pass returned, one by one."""
     three = isinstance(answer, tuple | list) and len(answer) == 3
-    message = f"conv_backward_{kind} must return three arrays, and returned"
+    message = f"{task} must return three arrays, and returned"
     tools.require(three, f"{message} {tools.described(answer)}", TRIPLE)
     return list(answer)
 

@@ -24,16 +24,17 @@ from autograder.checks.toolbox_normalization.inputs import (
 )
 from autograder.student import Student
 
-BATCHNORM = ("batchnorm_forward", "batchnorm_backward", "batchnorm_backward_alt")
-LAYERNORM = ("layernorm_forward", "layernorm_backward")
-FORBIDDEN = dict.fromkeys((*BATCHNORM, *LAYERNORM), LIBRARY) | {
+BACKWARD = {
+    "batchnorm_backward": "book/unit4/batch_norm.html#toolbox-batch-norm-graph",
+    "batchnorm_backward_alt": "book/unit4/batch_norm.html#toolbox-batch-norm-closed",
+}
+OTHERS = ("batchnorm_forward", "layernorm_forward", "layernorm_backward")
+FORBIDDEN = dict.fromkeys(OTHERS, LIBRARY) | {
     "batchnorm_backward": [*LIBRARY, "batchnorm_backward_alt"],
     "batchnorm_backward_alt": [*LIBRARY, "batchnorm_backward"],
 }
 FORWARD = "book/unit4/batch_norm.html#toolbox-batch-norm-forward"
 RUNNING = "book/unit4/batch_norm.html#toolbox-batch-norm-running"
-GRAPH = "book/unit4/batch_norm.html#toolbox-batch-norm-graph"
-CLOSED = "book/unit4/batch_norm.html#toolbox-batch-norm-closed"
 LAYER = "book/unit4/layer_norm.html#toolbox-layer-norm-forward"
 LAYER_BACKWARD = "book/unit4/layer_norm.html#toolbox-layer-norm-backward"
 
@@ -180,44 +181,26 @@ def _check_batch_norm(
     check_backward(forward, getattr(student, task), layer, names, BATCH_MEANS, rng)
 
 
-@pytest.mark.task("batchnorm_backward", weight=3, page=GRAPH)
+@tools.of_tasks(BACKWARD, weight=3)
 @pytest.mark.parametrize("shape", [(7, 4), (3, 5)])
-def test_gradient_of_the_input(student: Student, rng: torch.Generator, shape: Any) -> None:
+def test_gradient_of_the_input(
+    student: Student, rng: torch.Generator, shape: Any, task: str
+) -> None:
     """dx, against differences."""
-    _check_batch_norm(student, "batchnorm_backward", rng, shape, "x")
+    _check_batch_norm(student, task, rng, shape, "x")
 
 
-@pytest.mark.task("batchnorm_backward", weight=2, page=GRAPH)
-def test_gradients_of_gamma_and_beta(student: Student, rng: torch.Generator) -> None:
+@tools.of_tasks(BACKWARD, weight=2)
+def test_gradients_of_gamma_and_beta(student: Student, rng: torch.Generator, task: str) -> None:
     """dgamma and dbeta, against differences."""
-    _check_batch_norm(student, "batchnorm_backward", rng, (6, 4), "gamma", "beta")
+    _check_batch_norm(student, task, rng, (6, 4), "gamma", "beta")
 
 
-@pytest.mark.task("batchnorm_backward", weight=1, page=GRAPH)
-def test_gradients_of_square_batches(student: Student, rng: torch.Generator) -> None:
+@tools.of_tasks(BACKWARD, weight=1)
+def test_gradients_of_square_batches(student: Student, rng: torch.Generator, task: str) -> None:
     """As many examples as features, and a batch of one, whose output x does not move."""
     for shape in ((4, 4), (1, 3)):
-        _check_batch_norm(student, "batchnorm_backward", rng, shape, "x", "gamma", "beta")
-
-
-@pytest.mark.task("batchnorm_backward_alt", weight=3, page=CLOSED)
-@pytest.mark.parametrize("shape", [(8, 3), (3, 6)])
-def test_closed_form_of_the_input(student: Student, rng: torch.Generator, shape: Any) -> None:
-    """dx, against differences."""
-    _check_batch_norm(student, "batchnorm_backward_alt", rng, shape, "x")
-
-
-@pytest.mark.task("batchnorm_backward_alt", weight=2, page=CLOSED)
-def test_closed_form_of_gamma_and_beta(student: Student, rng: torch.Generator) -> None:
-    """dgamma and dbeta, against differences."""
-    _check_batch_norm(student, "batchnorm_backward_alt", rng, (5, 4), "gamma", "beta")
-
-
-@pytest.mark.task("batchnorm_backward_alt", weight=1, page=CLOSED)
-def test_closed_form_of_square_batches(student: Student, rng: torch.Generator) -> None:
-    """As many examples as features, and a batch of one, whose output x does not move."""
-    for shape in ((5, 5), (1, 4)):
-        _check_batch_norm(student, "batchnorm_backward_alt", rng, shape, "x", "gamma", "beta")
+        _check_batch_norm(student, task, rng, shape, "x", "gamma", "beta")
 
 
 def _check_layer_norm(
