@@ -5,6 +5,8 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,8 +14,9 @@ from rich.table import Table
 
 from autograder import syntax
 from autograder.assignment import Assignment, known
-from autograder.checking import forbidden_calls, result, run_checks
+from autograder.checking import checked_tasks, forbidden_calls, result, run_checks
 from autograder.notebook import NotebookChannel
+from autograder.preload import modules_to_preload
 from autograder.report import Failure, TaskResult
 from autograder.sandbox import Limits
 from autograder.solve import answer
@@ -33,8 +36,19 @@ def reference_namespace(assignment: Assignment) -> dict[str, Any]:
 
 def graded(assignment: Assignment, task: str, student: Student) -> TaskResult:
     """The result of one task."""
-    outcomes = run_checks(assignment, student, [task], secret=SECRET)
+    files = _files_of(assignment.name)[task]
+    outcomes = run_checks(assignment, student, [task], secret=SECRET, files=files)
     return result(assignment.task(task), outcomes)
+
+
+@cache
+def _files_of(assignment: str) -> dict[str, list[Path]]:
+    """The check files of each task: pytest would look through all of them for every answer."""
+    files: dict[str, list[Path]] = {}
+    for file, tasks in checked_tasks(Assignment.load(assignment)).items():
+        for task in tasks:
+            files.setdefault(task, []).append(file)
+    return files
 
 
 def failures_of_reference(
@@ -93,7 +107,14 @@ def sandboxed_notebook(assignment: Assignment, variants: Sequence[Variant]) -> N
     sources += [variant.source(variant_name(variant)) for variant in variants]
     cells = [CodeCell(source) for source in sources]
     hour = Limits(notebook_cpu=3600, notebook_wall=3600)  # it answers for more than 200 notebooks
-    return NotebookChannel(cells, [], [*assignment.data_files], "bubblewrap", hour)
+    public = [*assignment.data_files]
+    return NotebookChannel(cells, [], public, "bubblewrap", hour, preload=_preload())
+
+
+@cache
+def _preload() -> list[str]:
+    """What the notebooks of all assignments import: one parent of workers serves them all."""
+    return sorted({name for each in known() for name in modules_to_preload(Assignment.load(each))})
 
 
 def main(only: str | None) -> int:

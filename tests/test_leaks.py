@@ -11,8 +11,9 @@ import json
 import re
 import sqlite3
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 
 import nbformat
@@ -36,6 +37,9 @@ FENCED = re.compile(
     re.M | re.S,
 )
 
+Shape = tuple[int, int]
+"""Of a run of statements: how many they are, and how many nodes their syntax trees have."""
+
 
 # ---- what is hidden -----------------------------------------------------------------------------
 
@@ -45,18 +49,20 @@ def secret_files() -> list[Path]:
 
 
 @cache
-def secret_code() -> dict[tuple[str, ...], str]:
-    """Bodies of the hidden functions, normalised, with where they stand.
+def secret_code() -> dict[Shape, dict[tuple[str, ...], str]]:
+    """Bodies of the hidden functions by their shape: normalised, with where they stand.
 
     The __init__ of a class is given in its stub.
     """
-    secrets = {}
+    secrets: dict[Shape, dict[tuple[str, ...], str]] = {}
     for file in secret_files():
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.FunctionDef) and node.name != "__init__":
                 for body in bodies_without_docstring(node):
-                    if size(body) >= SMALLEST:
-                        secrets[normalised(body)] = f"{file.name}: {node.name}"
+                    n_nodes = sum(map(size, body))
+                    if n_nodes >= SMALLEST:
+                        of_shape = secrets.setdefault((len(body), n_nodes), {})
+                        of_shape[normalised(body)] = f"{file.name}: {node.name}"
     return secrets
 
 
@@ -93,9 +99,9 @@ def secret_names() -> frozenset[str]:
 # ---- how two pieces of code are compared --------------------------------------------------------
 
 
-def size(body: list[ast.stmt]) -> int:
+def size(statement: ast.stmt) -> int:
     marks = ast.expr_context | ast.operator
-    return sum(not isinstance(node, marks) for part in body for node in ast.walk(part))
+    return sum(not isinstance(node, marks) for node in ast.walk(statement))
 
 
 def normalised(body: list[ast.stmt]) -> tuple[str, ...]:
@@ -113,19 +119,23 @@ def normalised(body: list[ast.stmt]) -> tuple[str, ...]:
     return tuple(ast.dump(Renamed().visit(statement)) for statement in copy.body)
 
 
-def runs(code: str, lengths: set[int]) -> Iterator[list[ast.stmt]]:
-    """All runs of so many neighbouring statements, at any depth; none if it is not Python."""
+def runs(code: str, shapes: Collection[Shape]) -> Iterator[tuple[Shape, list[ast.stmt]]]:
+    """Runs of neighbouring statements of these shapes, at any depth; none if it is not Python."""
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError):
         return
+    lengths = {length for length, _ in shapes}
     for node in ast.walk(tree):
         for block in ("body", "orelse", "finalbody"):
             statements = getattr(node, block, None)
             if isinstance(statements, list):
+                upto = [0, *accumulate(map(size, statements))]
                 for length in lengths:
                     for start in range(len(statements) - length + 1):
-                        yield statements[start : start + length]
+                        shape = length, upto[start + length] - upto[start]
+                        if shape in shapes:
+                            yield shape, statements[start : start + length]
 
 
 # ---- what is published --------------------------------------------------------------------------
@@ -202,9 +212,8 @@ def leaks(place: str, code: list[str], text: str) -> list[str]:
 def hidden_bodies(piece: str) -> tuple[str, ...]:
     """Where the hidden bodies in a piece of code stand; the same cells lie in many files."""
     secrets = secret_code()
-    lengths = {len(secret) for secret in secrets}
-    large = (run for run in runs(piece, lengths) if size(run) >= SMALLEST)
-    return tuple(secrets[body] for run in large if (body := normalised(run)) in secrets)
+    found = ((secrets[shape], normalised(run)) for shape, run in runs(piece, secrets))
+    return tuple(of_shape[body] for of_shape, body in found if body in of_shape)
 
 
 def number_stands_in(text: str, value: float) -> bool:
@@ -313,7 +322,7 @@ def test_the_solved_notebook_is_full_of_leaks(name: str) -> None:
         if task.kind == "function":
             function = ast.parse(inspect.getsource(assignment.reference(task))).body[0]
             assert isinstance(function, ast.FunctionDef)
-            if size(next(bodies_without_docstring(function))) >= SMALLEST:
+            if sum(map(size, next(bodies_without_docstring(function)))) >= SMALLEST:
                 assert f": {task.name}\n" in f"{found}\n"
 
 

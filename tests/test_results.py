@@ -229,8 +229,10 @@ def test_stored_results_come_first(graded_class: ClassOfStudents, tmp_path: Path
     assert grader_processes() == []
 
 
-def test_a_grader_process_that_dies_is_replaced(graded_class: ClassOfStudents) -> None:
-    course = graded_class.course
+def test_a_grader_process_that_dies_is_replaced(
+    graded_class: ClassOfStudents, tmp_path: Path
+) -> None:
+    course = graded_class.copy(tmp_path / "course")
     grader = Grader()
     expected = results.load(course, ASSIGNMENT, "untouched")
     assert expected is not None

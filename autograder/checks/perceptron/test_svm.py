@@ -130,7 +130,7 @@ def test_best_svm_breaks_ties_in_order(student: Student, rng: torch.Generator) -
     """The first of several choices that are equally good, in the order given."""
     kernels, Cs = ["poly", "rbf"], [0.1, 10.0, 1.0, 100.0]
     while True:
-        train, val = _rings(rng, 40), _rings(rng, 9)
+        train, val = _rings(rng, 20), _rings(rng, 3)
         scores = _accuracies(train, val, kernels, Cs)
         best = [choice for choice, score in scores.items() if score == max(scores.values())]
         C_outside = min(best, key=lambda choice: (Cs.index(choice[1]), kernels.index(choice[0])))

@@ -350,10 +350,10 @@ def _same_order(epochs: Sequence[list[int]]) -> str:
 
 
 # In 30 runs of the reference, each with another split, other initial weights and another order,
-# the accuracy was 0.945 to 0.974, mean 0.962, standard deviation 0.0068: the threshold lies nine
-# standard deviations below the mean. Normal values fall as low less than once in 10^18 runs, any
-# values at most once in 80 (Cantelli). A course's inputs are fixed: all its students have one run.
-THRESHOLD = 0.9
+# the accuracy was 0.881 to 0.960, mean 0.925, standard deviation 0.0188: the threshold lies six
+# standard deviations below the mean. Normal values fall as low less than once in 10^9 runs, any
+# values at most once in 45 (Cantelli). A course's inputs are fixed: all its students have one run.
+THRESHOLD = 0.8
 NOT_LEARNED = (
     "a small vision transformer must learn the digits: does the loss fall, epoch by epoch?"
 )

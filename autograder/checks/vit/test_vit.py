@@ -398,10 +398,10 @@ def test_every_parameter_gets_a_gradient(student: Student, rng: torch.Generator)
 
 
 # In 30 runs of the reference, each with another split, other initial weights and another order,
-# the accuracy was 0.937 to 0.971, mean 0.958, standard deviation 0.0093: the threshold lies eight
-# standard deviations below the mean. Normal values fall as low less than once in 10^15 runs, any
-# values at most once in 65 (Cantelli). A course's inputs are fixed: all its students have one run.
-THRESHOLD = 0.88
+# the accuracy was 0.912 to 0.959, mean 0.937, standard deviation 0.0115: the threshold lies eleven
+# standard deviations below the mean. Normal values fall as low less than once in 10^27 runs, any
+# values at most once in 140 (Cantelli). A course's inputs are fixed: all its students have one run.
+THRESHOLD = 0.8
 NOT_LEARNED = (
     "with random initial weights this model does not learn the digits: are the weights drawn as "
     "__init__ gives them, and does every part of the image reach the class token?"
@@ -410,7 +410,7 @@ NOT_LEARNED = (
 
 @pytest.mark.task("ViT", weight=1, page=FORWARD)
 def test_digits_are_learned(student: Student, rng: torch.Generator) -> None:
-    """The test accuracy on handwritten digits after twelve epochs of AdamW."""
+    """The test accuracy on handwritten digits after six epochs of AdamW."""
     X, y, X_test, y_test = digits(rng)
     student.start_generators(int(torch.randint(2**31, (), generator=rng)))
     model = _built(student, (1, 8, 8), PATCH, WIDTH, HEADS, BLOCKS, CLASSES)
