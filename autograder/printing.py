@@ -196,7 +196,10 @@ def print_collection(made: "Collection", as_json: bool, dry_run: bool) -> None:
     numbers = ", ".join(f"{number} {status}" for status, number in statuses.items() if number)
     console.print(Text(f"{len(made.outcomes)} of {made.platform}: {numbers or 'none'}"))
     if any(not outcome.collected.time for outcome in made.outcomes):
-        console.print(Text("unknown times: Moodle's grading worksheet has them (--worksheet FILE)"))
+        where = "Moodle's grading worksheet has them (--worksheet FILE)"
+        if made.platform != "moodle":
+            where = "the download has none, so only what the platform calls late counts as late"
+        console.print(Text(f"unknown times: {where}"))
     if dry_run:
         console.print(Text("nothing has been written (--dry-run)"))
 

@@ -350,6 +350,12 @@ def test_canvas_names(canvas: Course, tmp_path: Path) -> None:
     assert stamp(canvas, "ben2") == "2026-11-25 12:00:00 UTC"
 
 
+def test_canvas_tells_no_times(canvas: Course, tmp_path: Path, run: Callable[..., Answer]) -> None:
+    source = zipped(tmp_path / "all.zip", {"müllerzoë_501_9001_hw.ipynb": notebook("a")})
+    said = " ".join(run("collect", ASSIGNMENT, source, "--course", canvas.directory).out.split())
+    assert "unknown times: the download has none" in said and "worksheet" not in said
+
+
 def test_an_earlier_attempt_does_not_replace_a_later_one(canvas: Course, tmp_path: Path) -> None:
     late = zipped(tmp_path / "2.zip", {"müllerzoë_501_9007_hw.ipynb": notebook("second")})
     early = zipped(tmp_path / "1.zip", {"müllerzoë_501_9001_hw.ipynb": notebook("first")})
@@ -443,6 +449,7 @@ def test_a_dry_run_says_all_and_writes_nothing(
     said = " ".join(wet.out.split())
     assert f"not collected: X Y_9{PLACE}: not matched: nobody in the roster" in said
     assert "1 of moodle: 1 new" in said and "nothing from 4: ben2, cat3" in said
+    assert "unknown times: Moodle's grading worksheet has them" in said
     assert "\x1b" not in wet.out
 
 
