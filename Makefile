@@ -8,8 +8,7 @@ PYTHON ?= $(shell for name in python3.12 python3.13 python3.11 python3; do \
 	"$$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
 	2>/dev/null && echo "$$name" && break; done)
 BIN := .venv/bin
-CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
-JOBS ?= $(shell expr $(CORES) + 1)
+JOBS ?= $(shell expr $$(nproc 2>/dev/null || sysctl -n hw.ncpu) + 1)
 PORT ?= 8000
 GROWTH ?= 10 100
 FUZZ_SECONDS ?= 120

@@ -6,7 +6,7 @@ that the worker says about itself enters a mark.
 
 import hashlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -57,7 +57,7 @@ def run_checks(
     *,
     secret: bytes,
     device: str = "cpu",
-    files: Sequence[Path] | None = None,
+    files: Iterable[Path] | None = None,
 ) -> list[Outcome]:
     """Run the hidden checks of the named tasks; one outcome a check, task by task.
 
@@ -68,18 +68,15 @@ def run_checks(
     return runner.outcomes
 
 
-def checked_tasks(assignment: Assignment) -> dict[Path, set[str]]:
-    """The tasks that each check file holds checks of."""
-    found: dict[Path, set[str]] = {}
-    for file in check_files(assignment):
-        collector = _Collector()
-        _run_pytest(assignment, [file], collector, "--collect-only")
-        found[file] = collector.tasks
-    return found
+def files_by_task(assignment: Assignment) -> dict[str, set[Path]]:
+    """The files that hold the hidden checks of each task."""
+    collector = _Collector()
+    _run_pytest(assignment, check_files(assignment), collector, "--collect-only")
+    return collector.files
 
 
 def _run_pytest(
-    assignment: Assignment, files: Sequence[Path], plugin: object, *options: str
+    assignment: Assignment, files: Iterable[Path], plugin: object, *options: str
 ) -> None:
     arguments = [
         "--disable-plugin-autoload",
@@ -137,13 +134,14 @@ class _Plugin:
 
 
 class _Collector(_Plugin):
-    """Keeps the tasks of the checks that pytest finds."""
+    """Keeps in which files pytest finds checks of which tasks."""
 
     def __init__(self) -> None:
-        self.tasks: set[str] = set()
+        self.files: dict[str, set[Path]] = {}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        self.tasks = {_marker(item).args[0] for item in items}
+        for item in items:
+            self.files.setdefault(_marker(item).args[0], set()).add(item.path)
 
 
 class _Runner(_Plugin):

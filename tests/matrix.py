@@ -14,7 +14,7 @@ from rich.table import Table
 
 from autograder import syntax
 from autograder.assignment import Assignment, known
-from autograder.checking import checked_tasks, forbidden_calls, result, run_checks
+from autograder.checking import files_by_task, forbidden_calls, result, run_checks
 from autograder.notebook import NotebookChannel
 from autograder.preload import modules_to_preload
 from autograder.report import Failure, TaskResult
@@ -36,19 +36,15 @@ def reference_namespace(assignment: Assignment) -> dict[str, Any]:
 
 def graded(assignment: Assignment, task: str, student: Student) -> TaskResult:
     """The result of one task."""
-    files = _files_of(assignment.name)[task]
+    files = sorted(_files_of(assignment.name)[task])
     outcomes = run_checks(assignment, student, [task], secret=SECRET, files=files)
     return result(assignment.task(task), outcomes)
 
 
 @cache
-def _files_of(assignment: str) -> dict[str, list[Path]]:
+def _files_of(assignment: str) -> dict[str, set[Path]]:
     """The check files of each task: pytest would look through all of them for every answer."""
-    files: dict[str, list[Path]] = {}
-    for file, tasks in checked_tasks(Assignment.load(assignment)).items():
-        for task in tasks:
-            files.setdefault(task, []).append(file)
-    return files
+    return files_by_task(Assignment.load(assignment))
 
 
 def failures_of_reference(

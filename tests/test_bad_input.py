@@ -15,14 +15,9 @@ from nbformat import NotebookNode
 from autograder.course import Course
 from autograder.gradebook import grade_class
 from autograder.marks import marks
-from tests.conftest import ASSIGNMENT, FEW, Answer, ClassOfStudents, submit
+from tests.conftest import ASSIGNMENT, FEW, Answer, ClassOfStudents, files_in, submit
 
 Change = Callable[[dict[str, Any]], object]
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    files = [file for file in folder.rglob("*") if file.is_file()]
-    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
 def changed(notebook: NotebookNode, change: Change) -> bytes:
@@ -74,13 +69,13 @@ def test_check_names_the_file_and_the_remedy(
     content, why, remedy = bad_files(solved)[kind]
     notebook = tmp_path / "work.ipynb"
     notebook.write_bytes(content)
-    before = contents(tmp_path)
+    before = files_in(tmp_path)
     answer = run("check", notebook, "--course", tmp_path / "course")
     assert answer.status in (1, 2)
     assert answer.out == ""
     assert str(notebook) in answer.error
     assert why in answer.error and remedy in answer.error
-    assert contents(tmp_path) == before
+    assert files_in(tmp_path) == before
 
 
 def test_another_assignment_is_noticed_also_when_one_is_named(
@@ -142,14 +137,14 @@ def test_wrong_names(
     answer = run(*words)
     assert answer.status == status
     assert message in answer.error
-    assert contents(tmp_path) == {}
+    assert files_in(tmp_path) == {}
 
 
 def test_an_empty_submissions_folder(tmp_path: Path, run: Callable[..., Answer]) -> None:
     answer = run("grade", ASSIGNMENT, "--course", tmp_path / "course")
     assert answer.status == 1
     assert "submitted: nothing submitted; put notebooks at" in answer.error
-    assert contents(tmp_path) == {}
+    assert files_in(tmp_path) == {}
 
 
 def test_an_assignment_that_was_not_built(
@@ -228,14 +223,14 @@ def error_of(command: subprocess.CompletedProcess[str]) -> str:
 
 def test_a_read_only_course_folder(graded_class: ClassOfStudents, tmp_path: Path) -> None:
     course = graded_class.copy(tmp_path / "course", without=("autograded", "feedback"))
-    before = contents(course.directory)
+    before = files_in(course.directory)
     folder = str(course.directory)
     command = in_namespace(["--ro-bind", folder, folder], "$grade", course)
     assert command.returncode == 1
     assert error_of(command) == (
         f"autograder: {course.directory}: cannot be written; make the folder writable"
     )
-    assert contents(course.directory) == before
+    assert files_in(course.directory) == before
 
 
 FILL = 'dd if=/dev/zero of="$course/filling" bs=4k 2>/dev/null'
@@ -267,7 +262,7 @@ def test_a_full_disk(graded_class: ClassOfStudents, tmp_path: Path, stage: str) 
     assert command.returncode == 1, command.stderr
     assert "free some space and run again" in error_of(command)
     left = Course(kept)
-    assert contents(left.autograded) == {} and contents(left.feedback) == {}
+    assert files_in(left.autograded) == {} and files_in(left.feedback) == {}
     assert not [path for path in left.reports.rglob("*") if path.name.startswith(".")]
     again = {mark.student: mark.score for mark in grade_class(ASSIGNMENT, left).marks}
     expected = {mark.student: mark.score for mark in marks(graded_class.course, ASSIGNMENT)}

@@ -17,13 +17,9 @@ from autograder.build import Release, build, source_notebook
 from autograder.course import BUILD, Course, write_atomically
 from autograder.errors import CourseError
 from autograder.solve import answer, solve, solved_notebook
+from tests.conftest import files_in
 
 SITE = "https://example.org/course"
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    files = [file for file in folder.rglob("*") if file.is_file()]
-    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +63,10 @@ def test_building_all_builds_all(releases: list[Release], course: Course) -> Non
 def test_building_twice_gives_identical_bytes(release: Release, tmp_path: Path) -> None:
     elsewhere = Course(tmp_path / "course", tmp_path / "build")
     first = build(["perceptron"], elsewhere)[0]
-    once = contents(first.folder), contents(first.source)
+    once = files_in(first.folder), files_in(first.source)
     second = build(["perceptron"], elsewhere)[0]
-    assert (contents(second.folder), contents(second.source)) == once
-    assert (contents(release.folder), contents(release.source)) == once
+    assert (files_in(second.folder), files_in(second.source)) == once
+    assert (files_in(release.folder), files_in(release.source)) == once
 
 
 def test_release_is_nbgraders_source_with_its_files(
@@ -189,12 +185,12 @@ def test_unknown_assignment_builds_nothing(tmp_path: Path) -> None:
 def test_failure_of_nbgrader_leaves_the_old_release(tmp_path: Path) -> None:
     course = Course(tmp_path / "course", tmp_path / "build")
     made = build(["perceptron"], course)[0]
-    before = contents(course.build)
+    before = files_in(course.build)
     (course.directory / "gradebook.db").write_bytes(b"this is no database, " * 100)
     with pytest.raises(CourseError, match=r"perceptron failed: .*database") as error:
         build(["perceptron"], course)
     assert "\n" not in str(error.value)
-    assert contents(course.build) == before
+    assert files_in(course.build) == before
     assert [path.name for path in course.build.iterdir() if path.name.startswith(".")] == []
     assert made.notebook.is_file()
 
@@ -204,12 +200,12 @@ def test_nbgraders_own_command_makes_the_same_release(tmp_path: Path) -> None:
     from traitlets.config.loader import PyFileConfigLoader
 
     course = Course(tmp_path / "course", tmp_path / "build")
-    before = contents(build(["perceptron"], course)[0].folder)
+    before = files_in(build(["perceptron"], course)[0].folder)
     config = PyFileConfigLoader(course.config.name, path=str(course.directory)).load_config()
     api = NbGraderAPI(config=config)
     assert api.get_source_assignments() == {"perceptron"}
     assert api.generate_assignment("perceptron")["success"]
-    assert contents(course.release / "perceptron") == before
+    assert files_in(course.release / "perceptron") == before
 
 
 # ---- running what was built ---------------------------------------------------------------------
@@ -355,4 +351,4 @@ def test_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "marks.csv").write_text("old")
     with pytest.raises(CourseError, match="No space left on device; free some space"):
         write_atomically(tmp_path / "marks.csv", "new")
-    assert contents(tmp_path) == {"marks.csv": b"old"}
+    assert files_in(tmp_path) == {"marks.csv": b"old"}
