@@ -12,10 +12,11 @@ from pathlib import Path
 import nbformat
 import pytest
 from filelock import FileLock
+from jupyter_client.provisioning import KernelProvisionerFactory
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_output
 
-from autograder import cli
+from autograder import cli, kernels
 from autograder.assignment import Assignment
 from autograder.build import build
 from autograder.course import BUILD, ROOT, Course, write_atomically
@@ -89,6 +90,14 @@ def files_in(folder: Path) -> dict[str, bytes]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of the site come first, so that one process builds it while none waits for it."""
     items.sort(key=lambda item: "site" not in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture
+def forked_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels start in the test as those of the book do."""
+    factory = KernelProvisionerFactory.instance()
+    monkeypatch.setattr(factory, "default_provisioner_name", factory.default_provisioner_name)
+    kernels.use_forks()
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,14 @@ The rules for a page are those of its anatomy: an alternative text for every pic
 order, "what you will be able to do" at the top, questions with hidden answers at the end.
 """
 
+import ast
 import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import jupytext
 import pytest
 import yaml
 from bs4 import BeautifulSoup
@@ -37,6 +39,10 @@ LOADED_BY = {
     "use": "href",
     "video": "src",
 }
+DRAWS = {
+    f"torch.{name}"
+    for name in ("bernoulli", "multinomial", "normal", "rand", "randint", "randn", "randperm")
+}
 NOT_LOADED = {"canonical", "license", "next", "prev", "search"}  # link rel=... that only point
 CSS_URL = re.compile(r"""(?:url\(|@import\s+)\s*['"]?(?!['"]?data:)([^'")\s;]+)""")
 
@@ -51,6 +57,26 @@ def pages(site: Path) -> dict[str, BeautifulSoup]:
         for path in sorted(site.rglob("*.html"))
         if "_static" not in path.relative_to(site).parts
     }
+
+
+def unseeded_draws(source: str) -> list[str]:
+    """What draws from torch's global generator where no `torch.manual_seed` stands above it.
+
+    A function may stand above the seed: it draws when it is called.
+    """
+    tree = ast.parse(source)
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    inside = {id(node) for function in functions for node in ast.walk(function)}
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    named = {id(call): ast.unparse(call.func) for call in calls}
+    seeds = [call.lineno for call in calls if named[id(call)] == "torch.manual_seed"]
+    draws = [call for call in calls if named[id(call)].removesuffix("_like") in DRAWS]
+    return [
+        ast.unparse(call)
+        for call in draws
+        if "generator" not in {keyword.arg for keyword in call.keywords}
+        and not any(line < call.lineno or id(call) in inside for line in seeds)
+    ]
 
 
 def is_foreign(address: str) -> bool:
@@ -179,6 +205,19 @@ def test_no_cell_shows_an_error_or_a_warning(pages: dict[str, BeautifulSoup]) ->
         for output in page.select(".output.stderr, .output.traceback")
     ]
     assert bad == []
+
+
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if (ROOT / f"{name}.md").exists()])
+def test_pages_draw_from_seeded_generators(name: str) -> None:
+    """What a page asserts must hold every time that it is built."""
+    cells = [
+        cell
+        for cell in jupytext.read(ROOT / f"{name}.md", fmt="md:myst").cells
+        if cell.cell_type == "code"
+    ]
+    lines = [line for cell in cells for line in cell.source.splitlines()]
+    source = "\n".join("pass" if line.startswith("%") else line for line in lines)
+    assert unseeded_draws(source) == []
 
 
 @pytest.mark.parametrize("name", EXERCISES)

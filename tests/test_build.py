@@ -211,6 +211,7 @@ def test_nbgraders_own_command_makes_the_same_release(tmp_path: Path) -> None:
 # ---- running what was built ---------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("forked_kernels")
 def test_release_runs_up_to_the_first_stub(release: Release, perceptron: Assignment) -> None:
     notebook = nbformat.read(release.notebook, as_version=4)
     first = perceptron.tasks[0]
@@ -220,6 +221,7 @@ def test_release_runs_up_to_the_first_stub(release: Release, perceptron: Assignm
     assert error.value.evalue == f"{first.name}: write your answer here"
 
 
+@pytest.mark.usefixtures("forked_kernels")
 @pytest.mark.parametrize("name", known())
 def test_solved_notebook_runs_and_passes_every_visible_check(
     name: str, releases: list[Release]

@@ -15,6 +15,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import ConfigError
 from sphinx.util import logging
 
+from autograder import kernels
 from autograder.errors import CourseError
 from autograder.publish import Repository
 
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
+    kernels.use_forks()
     app.connect("config-inited", use_cache_of_this_code)
     app.connect("config-inited", take_launch_settings)
     app.connect("builder-inited", remove_old_tracebacks)
