@@ -1,11 +1,12 @@
 """Long-lived processes that grade one notebook after the other.
 
-Each is a fork of a Python that has imported what grading needs, once for all of them: nothing of
-whoever asks is in it, and a crash costs one notebook. They share the parent of their workers too.
-A grader ends, and its worker with it, when its lifeline closes: when it is asked to, or when the
-process that asked for it is no more.
+Each is a fork of a Python that has imported what grading needs, once for all that one process asks
+for: nothing of whoever asks is in it, and a crash costs one notebook. They share the parent of
+their workers too. A grader ends, and its worker with it, when its lifeline closes: when it is asked
+to, or when the process that asked for it is no more.
 """
 
+import atexit
 import contextlib
 import importlib
 import os
@@ -40,8 +41,7 @@ class Graders:
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
-        self._hosts = _Hosts()
-        self._all = [GraderProcess(self._hosts) for _ in range(slots)]
+        self._all = [GraderProcess() for _ in range(slots)]
         self._idle: queue.LifoQueue[GraderProcess] = queue.LifoQueue()
         for process in self._all:
             self._idle.put(process)
@@ -58,7 +58,6 @@ class Graders:
         """End all processes, whatever they are at."""
         with ThreadPoolExecutor(self.slots) as threads:
             list(threads.map(GraderProcess.close, self._all))
-        self._hosts.close()
 
 
 class GraderProcess:
@@ -67,9 +66,7 @@ class GraderProcess:
     It is started when first needed, and anew when it has died or what it runs has changed.
     """
 
-    def __init__(self, hosts: "_Hosts | None" = None) -> None:
-        self._shares_hosts = hosts is not None
-        self._hosts = hosts or _Hosts()
+    def __init__(self) -> None:
         self._grading = threading.Lock()
         self._changing = threading.Lock()
         self._process: _Process | None = None
@@ -96,19 +93,16 @@ class GraderProcess:
         with self._changing:
             self._closed = True
         self._end()
-        if not self._shares_hosts:
-            self._hosts.close()
 
     def _current(self, work: Work) -> "_Process":
         process = self._process
         if process is not None and process.conditions == work.conditions:
             return process
         self._end()
-        host = self._hosts.host_for(work)
         with self._changing:
             if self._closed:
                 raise CourseError("grading has been stopped")
-            self._process = process = host.fork()
+            self._process = process = _hosts.host_for(work).fork()
         process.await_start()
         return process
 
@@ -120,18 +114,19 @@ class GraderProcess:
 
 
 class _Hosts:
-    """The process from which graders are forked; another one when what it runs has changed."""
+    """The process from which graders are forked; another one when what it runs has changed.
+
+    It stays until this process ends: whoever grades once more finds everything imported.
+    """
 
     def __init__(self) -> None:
         self._changing = threading.Lock()
         self._host: _Host | None = None
-        self._closed = False
+        atexit.register(self.close)
 
     def host_for(self, work: Work) -> "_Host":
-        """Raises CourseError where no process starts, and once this is closed."""
+        """Raises CourseError where no process starts."""
         with self._changing:
-            if self._closed:
-                raise CourseError("grading has been stopped")
             host = self._host
             if host is None or host.has_ended or host.conditions != work.conditions:
                 if host is not None:
@@ -141,9 +136,11 @@ class _Hosts:
 
     def close(self) -> None:
         with self._changing:
-            self._closed = True
             if self._host is not None:
                 self._host.end()
+
+
+_hosts = _Hosts()
 
 
 class _Host:
@@ -219,7 +216,10 @@ class _Process:
     def end(self) -> None:
         """Close the lifeline and wait; what does not end by itself is killed."""
         os.close(self._lifeline)
-        if self._process is not None:
+        if self._process is None:
+            with socket.socket(fileno=os.dup(self._connection.fileno())) as pair:
+                pair.shutdown(socket.SHUT_RDWR)  # who waits for the start waits no longer
+        else:
             with contextlib.suppress(psutil.Error):
                 try:
                     self._process.wait(2 * _SECONDS_TO_STOP)

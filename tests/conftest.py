@@ -57,7 +57,10 @@ class ClassOfStudents:
     submitted: dict[str, NotebookNode | bytes] = field(default_factory=dict)
 
     def copy(self, folder: Path, *, without: tuple[str, ...] = ()) -> Course:
-        """The course folder once more, without some of what lies in it."""
+        """The course folder once more, without some of what lies in it.
+
+        Without `cut`, which is tried anew in every run, a run needs to start no grader.
+        """
         shutil.copytree(
             self.course.directory, folder, ignore=lambda _, names: set(names) & set(without)
         )

@@ -150,7 +150,7 @@ def test_an_empty_submissions_folder(tmp_path: Path, run: Callable[..., Answer])
 def test_an_assignment_that_was_not_built(
     graded_class: ClassOfStudents, tmp_path: Path, run: Callable[..., Answer]
 ) -> None:
-    course = graded_class.copy(tmp_path / "course", without=("gradebook.db",))
+    course = graded_class.copy(tmp_path / "course", without=("cut", "gradebook.db"))
     answer = run("grade", ASSIGNMENT, "--course", course.directory)
     assert answer.status == 1
     assert "gradebook.db" in answer.error and "run `autograder build perceptron" in answer.error
@@ -239,7 +239,7 @@ FILL = 'dd if=/dev/zero of="$course/filling" bs=4k 2>/dev/null'
 @pytest.mark.parametrize("stage", ["results", "marks"])
 def test_a_full_disk(graded_class: ClassOfStudents, tmp_path: Path, stage: str) -> None:
     """The disk is full before the results, or when they are all there and nbgrader writes."""
-    lost = ("autograded", "feedback", *(["reports"] if stage == "results" else []))
+    lost = ("cut", "autograded", "feedback", *(["reports"] if stage == "results" else []))
     seed = graded_class.copy(tmp_path / "seed", without=lost)
     if stage == "results":
         for student in set(graded_class.submitted) - {"cut", "untouched"}:

@@ -96,7 +96,7 @@ def test_check_gives_the_release_nothing_and_says_so_as_json(
 def test_grade_prints_the_marks(
     graded_class: ClassOfStudents, tmp_path: Path, run: Callable[..., Answer]
 ) -> None:
-    course = graded_class.copy(tmp_path / "course")
+    course = graded_class.copy(tmp_path / "course", without=("cut",))
     answer = run("grade", ASSIGNMENT, "--course", course.directory)
     lines = [line.split() for line in answer.out.splitlines()]
     rows = {line[0]: line for line in lines if line and line[0] in graded_class.submitted}

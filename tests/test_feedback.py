@@ -123,7 +123,7 @@ def test_marks_and_comments_of_a_person_are_on_the_page(
 ) -> None:
     from nbgrader.api import Gradebook
 
-    course = graded_class.copy(tmp_path / "course")
+    course = graded_class.copy(tmp_path / "course", without=("cut",))
     with Gradebook(course.gradebook_url) as gradebook:
         names = (ASSIGNMENT, ASSIGNMENT, "mangled")
         gradebook.find_grade("why_activation", *names).manual_score = 1.5

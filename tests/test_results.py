@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -249,21 +250,46 @@ def test_a_grader_process_that_dies_is_replaced(
 def test_a_grader_process_is_kept_until_what_it_runs_has_changed() -> None:
     here = Conditions.here(ASSIGNMENT)
     other = Conditions(here.files | {"checks": "other"}, here.versions)
-    process = GraderProcess()
 
-    def answered_by(conditions: Conditions) -> list[int]:
+    def answered_by(process: GraderProcess, conditions: Conditions) -> list[int]:
         work = Work(ASSIGNMENT, "ada", "a.ipynb", b"{", b"", "bubblewrap", "cpu", conditions)
         assert process.grade(work).error is not None
         return [grader.pid for grader in grader_processes()]
 
-    [first] = answered_by(here)
-    assert answered_by(here) == [first]
-    [second] = answered_by(other)
+    process = GraderProcess()
+    [first] = answered_by(process, here)
+    assert answered_by(process, here) == [first]
+    [second] = answered_by(process, other)
     assert second != first
+    host = psutil.Process(second).parent()
     process.close()
     assert grader_processes() == []
     with pytest.raises(CourseError, match="has been stopped"):
-        answered_by(here)
+        answered_by(process, other)
+
+    next_one = GraderProcess()
+    [third] = answered_by(next_one, other)
+    assert psutil.Process(third).parent() == host, "everything is imported there already"
+    next_one.close()
+
+
+def test_who_stops_a_grader_does_not_wait_for_its_imports() -> None:
+    conditions = Conditions.here(ASSIGNMENT)
+    anew = Conditions(conditions.files | {"checks": "not imported yet"}, conditions.versions)
+    work = Work(ASSIGNMENT, "ada", "a.ipynb", b"{", b"", "bubblewrap", "cpu", anew)
+    process = GraderProcess()
+    with ThreadPoolExecutor() as threads:
+        grading = threads.submit(process.grade, work)
+        while process._process is None:
+            time.sleep(0.01)
+        [host] = filter(is_grader, psutil.Process().children())
+        try:
+            host.suspend()
+            process.close()
+            with pytest.raises(CourseError):
+                grading.result(timeout=30)
+        finally:
+            host.kill()
 
 
 def test_only_the_notebook_that_ends_its_grader_has_no_report(

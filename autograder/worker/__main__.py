@@ -37,13 +37,14 @@ def main(settings: dict[str, Any]) -> None:
     refusal = _why_not(settings) if settings["nested"] else "not asked for"
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the grader reads stderr only up to here
     control.sendall(refusal.encode() + b"\0")
-    if not refusal:
-        pages.gather()
+    workers = 0
     while descriptors := _received(control):
         if refusal:
             control.close()
             _become(*descriptors)
             return
+        if (workers := workers + 1) == pages.WORTH_GATHERING:
+            pages.gather()
         if os.fork() == 0:
             control.close()
             _start(*descriptors)

@@ -13,6 +13,7 @@ import pkgutil
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -126,6 +127,7 @@ def _module_of(answer: Any) -> str:
     return answer.__module__.rpartition(".")[2]
 
 
+@cache
 def _typed(answer: Any) -> str:
     """The library imports of an answer's module and its definition, without docstrings."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(answer)))
