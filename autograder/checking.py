@@ -90,7 +90,9 @@ def _run_pytest(
         "no:logging",
         "--noconftest",
     ]
-    arguments += ["-c", "/dev/null", "--rootdir", str(assignment.checks.parent), "-s"]
+    folder = str(assignment.checks.parent)
+    # Without a confcutdir pytest looks through every folder from / down to the checks.
+    arguments += ["-c", "/dev/null", "--rootdir", folder, "--confcutdir", folder, "-s"]
     arguments += ["--import-mode=importlib", *options, *map(str, files)]
     status = pytest.ExitCode(pytest.main(arguments, plugins=[plugin]))
     if status is pytest.ExitCode.INTERRUPTED:

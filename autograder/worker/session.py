@@ -164,9 +164,14 @@ def _missed_a_name(errors: dict[int, dict[str, Any] | None]) -> list[int]:
 
 
 def start_generators(seed: int) -> None:
-    """Seed the global generators: a notebook that draws from them does so repeatably."""
-    for start in (random.seed, np.random.seed, torch.manual_seed):
-        start(seed)
+    """Seed the global generators: a notebook that draws from them does so repeatably.
+
+    For each kind of device that is not there torch.manual_seed would keep a stack trace.
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.default_generator.manual_seed(seed)
+    torch.cuda.manual_seed_all(seed)
 
 
 class _Kept:

@@ -142,6 +142,7 @@ def _typed(answer: Any) -> str:
     return "\n".join([*_library_imports(module), ast.unparse(tree)])
 
 
+@cache
 def _library_imports(module: ModuleType) -> list[str]:
     tree = ast.parse(inspect.getsource(module))
     return [
