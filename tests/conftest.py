@@ -1,11 +1,12 @@
 """What tests share: the built site, and a class that is graded once."""
 
 import copy
+import gc
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from autograder import cli, kernels
 from autograder.assignment import Assignment
 from autograder.build import build
 from autograder.course import BUILD, ROOT, Course, write_atomically
+from autograder.preload import collector_off
 from autograder.solve import answer, solved_notebook
 from tests.wrong_answers import load_all
 
@@ -88,6 +90,18 @@ def files_in(folder: Path) -> dict[str, bytes]:
     """Every file below a folder, by its path there."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What tests import stays to the end of the run: the garbage collector need not look at it."""
+    with collector_off():
+        return (yield)
+
+
+def pytest_unconfigure() -> None:
+    """Let what was imported be given back: some libraries complain at exit of what is not."""
+    gc.unfreeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

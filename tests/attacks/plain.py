@@ -24,7 +24,7 @@ from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from nbconvert.exporters import HTMLExporter
 from nbformat import NotebookNode
-from nbformat.v4 import new_output
+from nbformat.v4 import new_notebook, new_output
 from nbgrader.utils import determine_grade
 from numpy.lib.stride_tricks import as_strided
 from traitlets.config import Config
@@ -177,8 +177,9 @@ GRADERS: dict[str, Callable[[Path], float]] = {
 
 
 def prepare() -> None:
-    """Have imported what notebooks and hidden tests import."""
+    """Have imported what notebooks and hidden tests import, and compiled what reads notebooks."""
     importlib.import_module("lab")
+    nbformat.validate(new_notebook())
     torch.testing.assert_close(torch.zeros(1), torch.zeros(1))
     np.testing.assert_allclose(scipy.special.softmax(np.zeros(1)), 1)
 
@@ -190,7 +191,9 @@ def _executed(folder: Path) -> NotebookNode:
         if "nbgrader" in cell.metadata:
             cell.source += _hidden(cell.metadata.nbgrader.grade_id)
     nbformat.write(notebook, NOTEBOOK)
-    shell = _Shell.instance(config=Config(HistoryManager={"hist_file": ":memory:"}))
+    # Tracebacks, which this shell does not show, are not made either.
+    config = Config(InteractiveShell={"xmode": "Minimal"}, HistoryManager={"hist_file": ":memory:"})
+    shell = _Shell.instance(config=config)
     shell.reset()
     for cell in notebook.cells:
         if cell.cell_type == "code":
