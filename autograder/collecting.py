@@ -7,6 +7,7 @@ below `originals`, so that nothing that is replaced is lost.
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -95,7 +96,8 @@ def collect(
     sheet_path(assignment)
     roster = read_roster(course)
     rows = read_worksheet(worksheet, zone) if worksheet else {}
-    with archives.opened(source, zone) as download:
+    writing = nullcontext() if dry_run else course.alone()
+    with writing, archives.opened(source, zone) as download:
         platform, places = labelled(download.files)
         if not places:
             raise CourseError(f"{source}: no files in it; name the download of all submissions")
@@ -115,8 +117,8 @@ def collect(
             if progress is not None:
                 progress(student)
             desk.take(student, found[student])
-    if not dry_run:
-        _record(made, course, worksheet)
+        if not dry_run:
+            _record(made, course, worksheet)
     there = {folder.parent.name for folder in course.submitted.glob(f"*/{assignment}")}
     there |= {outcome.collected.student for outcome in made.outcomes}
     made.missing.extend(sorted(roster.keys() - there))

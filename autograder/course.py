@@ -5,10 +5,13 @@ import errno
 import os
 import secrets
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
 
 from autograder.errors import CourseError
 
@@ -196,6 +199,27 @@ class Course:
                 "restore it from a backup, or delete it to draw new hidden inputs"
             )
         return secret
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Refuse to write where another run does: what it has half done would be taken for lost.
+
+        Raises CourseError while another `grade` or `collect` is in this block, and where the folder
+        cannot be written.
+        """
+        lock = FileLock(self.directory / ".grading.lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            message = "another `autograder grade` or `collect` works in this folder"
+            raise CourseError(f"{self.directory}: {message}; wait until it is done") from None
+        except OSError as error:
+            message = f"cannot be written: {reason(error)}"
+            raise CourseError(f"{self.directory}: {message}") from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def ensure(self) -> None:
         """Create the folder with a configuration under which nbgrader's commands run in it.

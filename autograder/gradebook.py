@@ -7,12 +7,9 @@ written once all is graded and the changes have been shown.
 
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-
-from filelock import FileLock, Timeout
 
 from autograder import results
 from autograder.assignment import Assignment, sheet_path
@@ -97,7 +94,7 @@ def grade_class(
     slots = jobs or _cores()
     changes = _Changes(course, assignment, dry_run, show)
     with (
-        _alone(course),
+        course.alone(),
         results.grading(todo, slots, cluster) as found,
         until_stopped(changes.after(found)) as done,
     ):
@@ -199,21 +196,6 @@ def _jobs(
         for folder in folders
         if folder.parent.name in (set(students) if students else known)
     ]
-
-
-@contextmanager
-def _alone(course: Course) -> Iterator[None]:
-    """Refuse to write where another run does: what it has half done would be taken for lost."""
-    lock = FileLock(course.directory / ".grading.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        message = "another `autograder grade` works in this folder; wait until it is done"
-        raise CourseError(f"{course.directory}: {message}") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _require_writable(course: Course) -> None:

@@ -453,6 +453,22 @@ def test_a_dry_run_says_all_and_writes_nothing(
     assert "\x1b" not in wet.out
 
 
+def test_nothing_is_collected_into_a_folder_that_is_worked_on(
+    course: Course, tmp_path: Path, run: Callable[..., Answer]
+) -> None:
+    source = zipped(tmp_path / "all.zip", {f"Zoë Müller_11{PLACE}/hw.ipynb": notebook("a")})
+    words = ("collect", ASSIGNMENT, source, "--course", course.directory)
+    with course.alone():
+        before = files_in(course.directory)
+        refused, dry = run(*words), run(*words, "--dry-run")
+        assert files_in(course.directory) == before
+    assert refused.status == 1
+    assert "`collect` works in this folder; wait until it is done" in refused.error
+    assert dry.status == 0
+    assert run(*words).status == 0
+    assert text(course, "ada1") == "a"
+
+
 # ---- what is refused ----------------------------------------------------------------------------
 
 

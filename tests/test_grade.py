@@ -103,7 +103,7 @@ def test_two_runs_do_not_write_to_one_course(graded_class: ClassOfStudents, tmp_
 
     grade_class(ASSIGNMENT, course, progress=grade_meanwhile)
     assert len(problems) == len(graded_class.submitted) - 1
-    assert "another `autograder grade` works in this folder" in str(problems[0])
+    assert "another `autograder grade` or `collect` works in this folder" in str(problems[0])
 
 
 def test_what_a_killed_run_left_behind_is_mended(
