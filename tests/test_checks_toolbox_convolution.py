@@ -17,7 +17,15 @@ from autograder.sandbox import Limits
 from autograder.solve import answer
 from autograder.student import LocalChannel, Student
 from autograder.submission import CodeCell
-from tests.matrix import SECRET, failures_of_reference, forbidden_in, graded, reference_namespace
+from tests.matrix import (
+    SECRET,
+    failures_of_reference,
+    forbidden_in,
+    graded,
+    local_student,
+    reference_namespace,
+    variants_of,
+)
 from tests.test_checks_by_hand import STRANGE
 
 ASSIGNMENT = Assignment.load("toolbox_convolution")
@@ -72,6 +80,15 @@ def test_numbers_of_another_type_are_as_good() -> None:
     for name in NUMBERS:
         for kind in (float, np.float64, torch.tensor, np.array):
             assert verdict(name, {name: kind(REFERENCE[name])}).status == "correct"
+
+
+def test_where_two_mistakes_give_one_shape_both_are_named() -> None:
+    """With a border of 1 and a stride of 2 either mistake takes a row and a column away."""
+    [variant] = [
+        v for v in variants_of(ASSIGNMENT, "conv_forward_im2col") if v.name == "no_padding"
+    ]
+    hints = graded(ASSIGNMENT, variant.task, local_student(REFERENCE, variant)).hints
+    assert any("the + 1 is missing" in h and "; or the padding is left out" in h for h in hints)
 
 
 @pytest.mark.parametrize("secret", [b"first", b"second", b"third"])

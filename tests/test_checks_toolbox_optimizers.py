@@ -7,8 +7,17 @@ import pytest
 
 from autograder.assignment import Assignment
 from autograder.checking import run_checks, unexpected
+from autograder.checks.toolbox_optimizers.inputs import OWN_STATE
 from autograder.student import LocalChannel, Student
-from tests.matrix import SECRET, failures_of_reference, forbidden_in, graded, reference_namespace
+from tests.matrix import (
+    SECRET,
+    failures_of_reference,
+    forbidden_in,
+    graded,
+    local_student,
+    reference_namespace,
+    variants_of,
+)
 from tests.test_checks_by_hand import STRANGE
 
 ASSIGNMENT = Assignment.load("toolbox_optimizers")
@@ -67,6 +76,15 @@ def test_a_state_may_be_strange(name: str) -> None:
     outcomes = run_checks(ASSIGNMENT, student, tasks, secret=SECRET)
     assert unexpected(outcomes) == []
     assert {outcome.task for outcome in outcomes if outcome.failure} == set(tasks)
+
+
+@pytest.mark.parametrize("task", RULES)
+def test_a_state_is_called_shared_only_where_it_is(task: str) -> None:
+    namespace = reference_namespace(ASSIGNMENT)
+    wrong = [variant for variant in variants_of(ASSIGNMENT, task) if not variant.correct]
+    hints = {v.name: graded(ASSIGNMENT, task, local_student(namespace, v)).hints for v in wrong}
+    shared = {name for name, told in hints.items() if OWN_STATE in told}
+    assert shared == ({"one_velocity_for_all"} if task == "sgd_momentum" else set())
 
 
 @pytest.mark.parametrize("secret", [b"first", b"second", b"third"])

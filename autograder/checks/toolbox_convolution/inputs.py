@@ -122,12 +122,12 @@ def positions(sides: Iterable[int], kernel: Iterable[int], stride: int) -> list[
 
 
 def shaped(name: str, value: Any, shape: Iterable[int], mistakes: Shapes) -> np.ndarray:
-    """The array, or the hint of the first mistake whose shape it has."""
+    """The array, or the hints of the mistakes whose shape it has."""
     came, asked = tools.array(name, value, None), tuple(shape)
-    for hint, wrong in mistakes.items():
-        if came.shape == tuple(wrong) != asked:
-            message = f"{name} must have shape {asked}, and has shape {came.shape}"
-            raise Mistake(message, hint)
+    hints = [hint for hint, wrong in mistakes.items() if came.shape == tuple(wrong) != asked]
+    if hints:
+        message = f"{name} must have shape {asked}, and has shape {came.shape}"
+        raise Mistake(message, "; or ".join(hints))
     return tools.array(name, came, asked)
 
 

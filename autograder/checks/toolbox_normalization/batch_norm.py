@@ -154,7 +154,9 @@ def check_first_steps(call: Call, rng: torch.Generator, shape: tuple[int, ...]) 
                 "running statistics that are missing are zeros before the first step": (
                     expected[name] + 0.9 ** (step + 1)
                 ),
-                "the momentum is 0.9 where none is given": 0.1 * old + 0.9 * new,
+                "momentum is the share of the old statistics, and 0.9 where none is given": (
+                    0.1 * old + 0.9 * new
+                ),
                 "the first batch has the weight 1 - momentum too": new,
             }
             close(f"{name} after step {step + 1}", came, expected[name], mistakes)

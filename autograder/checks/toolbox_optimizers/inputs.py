@@ -1,6 +1,7 @@
 """What the checks of the update rules share: steps that follow each other, by a rule's formula."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,21 +75,42 @@ def follow(
     arguments: list[Any] = [] if config is None else [_copied(config)]
     for number, dw in enumerate(gradients, start=1):
         came, returned = step(rule, call, w, dw, *arguments)
-        with np.errstate(all="ignore"):
-            results = {hint: rule.mistakes[hint](w, dw, wrong[hint]) for hint in wrong}
-            expected, new = rule.expected(w, dw, right)
-        right = {**right, **new}
+        expected, new, results = _by_formula(rule, w, dw, right, wrong)
+        old, right = right, {**right, **new}
         wrong = {hint: {**wrong[hint], **result[1]} for hint, result in results.items()}
-        name = f"next_w after step {number}"
-        finite = bool(np.isfinite(came).all())
-        tools.require(finite, f"{name} holds nan or infinity", rule.not_finite)
-        tools.close(name, came, expected, {hint: result[0] for hint, result in results.items()})
-        _compare_state(rule, returned, right, wrong, number)
+        _compare_parameter(rule, f"next_w after step {number}", came, expected, results)
+        _compare_state(rule, returned, old, right, wrong, number)
         w, arguments = expected, [returned]
 
 
+def _by_formula(
+    rule: UpdateRule, w: np.ndarray, dw: np.ndarray, right: Config, wrong: dict[str, Config]
+) -> tuple[np.ndarray, Config, dict[str, tuple[np.ndarray, Config]]]:
+    """The next parameter and state, and those after each mistake."""
+    with np.errstate(all="ignore"):
+        results = {hint: rule.mistakes[hint](w, dw, wrong[hint]) for hint in wrong}
+        return *rule.expected(w, dw, right), results
+
+
+def _compare_parameter(
+    rule: UpdateRule,
+    name: str,
+    came: np.ndarray,
+    expected: np.ndarray,
+    results: dict[str, tuple[np.ndarray, Config]],
+) -> None:
+    finite = bool(np.isfinite(came).all())
+    tools.require(finite, f"{name} holds nan or infinity", rule.not_finite)
+    tools.close(name, came, expected, {hint: result[0] for hint, result in results.items()})
+
+
 def _compare_state(
-    rule: UpdateRule, returned: Config, right: Config, wrong: dict[str, Config], number: int
+    rule: UpdateRule,
+    returned: Config,
+    old: Config,
+    right: Config,
+    wrong: dict[str, Config],
+    number: int,
 ) -> None:
     for key in rule.defaults:
         same = key in returned and tools.as_number(key, returned[key]) == right[key]
@@ -97,7 +119,7 @@ def _compare_state(
     for key in rule.state:
         name = f"config[{key!r}] after step {number}"
         tools.require(key in returned, f"{name} is not there", rule.kept)
-        mistakes = {hint: state[key] for hint, state in wrong.items()}
+        mistakes = {hint: state[key] for hint, state in wrong.items()} | {rule.kept: old[key]}
         if isinstance(right[key], np.ndarray):
             value = tools.array(name, returned[key], right[key].shape)
             tools.close(name, value, right[key], mistakes)
@@ -109,17 +131,24 @@ def _copied(config: Config) -> Config:
     return {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in config.items()}
 
 
-def check_defaults(
-    rule: UpdateRule, call: Callable[..., Any], w: np.ndarray, gradients: list[np.ndarray]
-) -> None:
-    """Steps from config=None on, with the default of every setting."""
+@contextmanager
+def _from_defaults(rule: UpdateRule) -> Iterator[None]:
+    """Where settings are left out, a mistake that is none of the known ones is in the defaults."""
     try:
-        follow(rule, call, w, gradients, None)
+        yield
     except tools.Mistake as mistake:
         known = {*rule.mistakes, PAIR, NONE, rule.kept, rule.not_finite}
         explained = mistake.hint and (mistake.hint in known or "caller" in mistake.hint)
         hint = mistake.hint if explained else rule.default_hint
         raise tools.Mistake(mistake.message, hint) from None
+
+
+def check_defaults(
+    rule: UpdateRule, call: Callable[..., Any], w: np.ndarray, gradients: list[np.ndarray]
+) -> None:
+    """Steps from config=None on, with the default of every setting."""
+    with _from_defaults(rule):
+        follow(rule, call, w, gradients, None)
 
 
 def check_float32(
@@ -136,8 +165,15 @@ def check_own_state(
 ) -> None:
     """The first step of a second parameter, after steps of a first one, in Fortran order."""
     w = np.asfortranarray(w)
+    before, _ = step(rule, call, w, gradients[2])
     first, config = step(rule, call, w, gradients[0])
     step(rule, call, first, gradients[1], config)
     came, _ = step(rule, call, w, gradients[2])
-    expected, _ = rule.expected(w, gradients[2], rule.complete(w, None))
-    tools.close("next_w of the second parameter", came, expected, {OWN_STATE: came})
+    name = "next_w of the second parameter"
+    same = np.allclose(before, came, rtol=1e-9, atol=1e-12, equal_nan=True)
+    tools.require(same, f"{name} depends on the steps of the first one", OWN_STATE)
+    fresh = rule.complete(w, None)
+    wrong = dict.fromkeys(rule.mistakes, fresh)
+    expected, _, results = _by_formula(rule, w, gradients[2], fresh, wrong)
+    with _from_defaults(rule):
+        _compare_parameter(rule, name, came, expected, results)
