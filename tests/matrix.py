@@ -87,8 +87,17 @@ def fingerprint(verdict: TaskResult) -> tuple[Any, ...]:
 
 def local_student(namespace: Mapping[str, Any], variant: Variant | None = None) -> Student:
     """A notebook with every reference answer, in this process; one of them replaced."""
-    replaced = {variant.task: variant.answer} if variant else {}
+    replaced = {variant.task: _typed_anew(variant)} if variant else {}
     return Student(LocalChannel({**namespace, **replaced}))
+
+
+def _typed_anew(variant: Variant) -> Any:
+    """The answer as nobody has called it yet: a default value that collects begins empty."""
+    if not callable(variant.answer):
+        return variant.answer
+    namespace: dict[str, Any] = {"__name__": variant.answer.__module__}
+    exec(compile(variant.source(), f"<{variant.name}>", "exec"), namespace)
+    return namespace[variant.task]
 
 
 def variant_name(variant: Variant) -> str:

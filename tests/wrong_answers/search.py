@@ -217,6 +217,24 @@ slip(
 
 slip(
     search.select,
+    "looks_for_nan_in_the_training",
+    {"math.isnan(result['validation'])": "math.isnan(result['train'])"},
+    hint="nan never wins",
+)
+
+slip(
+    search.select,
+    "leaves_out_what_is_not_tested",
+    {
+        "math.isnan(result['validation'])": (
+            "(math.isnan(result['validation']) or math.isnan(result['test']))"
+        )
+    },
+    hint="not tested yet",
+)
+
+slip(
+    search.select,
     "the_whole_result",
     {"['setting']": ""},
     hint="as it stands in its dict",

@@ -85,6 +85,16 @@ slip(
 )
 
 
+@wrong("sgd", hint="config may be None")
+def an_empty_dict_for_none(
+    w: np.ndarray,
+    dw: np.ndarray,
+    config: dict[str, Any] = {},  # noqa: B006 - the mistake
+) -> tuple[np.ndarray, dict[str, Any]]:
+    config = {"learning_rate": 1e-2, **config}
+    return w - config["learning_rate"] * dw, config
+
+
 # sgd_momentum
 
 
@@ -197,12 +207,46 @@ slip(
 )
 
 
+slip(
+    update_rules.sgd_momentum,
+    "defaults_for_none_alone",
+    {"**(config or {})}": "}", "config = {": "config = config or {"},
+    hint="lack a setting",
+)
+
+slip(
+    update_rules.sgd_momentum,
+    "velocity_alone_is_returned",
+    {
+        "return (w + config['velocity'], config)": (
+            "return (w + config['velocity'], {'velocity': config['velocity']})"
+        )
+    },
+    hint="holds every setting",
+)
+
+
+@wrong("sgd_momentum", hint="shared by all parameters")
+def one_velocity_for_every_shape(
+    w: np.ndarray,
+    dw: np.ndarray,
+    config: dict[str, Any] = {},  # noqa: B006 - the mistake
+) -> tuple[np.ndarray, dict[str, Any]]:
+    config = {} if config is None else config
+    config.setdefault("learning_rate", 1e-2)
+    config.setdefault("momentum", 0.9)
+    velocity = config.setdefault("velocity", np.zeros_like(w))
+    config["velocity"] = config["momentum"] * velocity - config["learning_rate"] * dw
+    return w + config["velocity"], config
+
+
 @wrong("sgd_momentum", hint="shared by all parameters")
 def one_velocity_for_all(
     w: np.ndarray,
     dw: np.ndarray,
     config: dict[str, Any] = {},  # noqa: B006 - the mistake
 ) -> tuple[np.ndarray, dict[str, Any]]:
+    config = {} if config is None else config
     config.setdefault("learning_rate", 1e-2)
     config.setdefault("momentum", 0.9)
     velocity = config.setdefault("velocity", np.zeros_like(w))
@@ -281,6 +325,20 @@ slip(
     "gradient_not_squared",
     {"(1 - decay) * dw ** 2": "(1 - decay) * np.abs(dw)"},
     hint="square of the gradient",
+)
+
+slip(
+    update_rules.rmsprop,
+    "mean_of_the_gradient",
+    {"(1 - decay) * dw ** 2": "(1 - decay) * dw"},
+    hint="has no root",
+)
+
+slip(
+    update_rules.rmsprop,
+    "rmsprop_defaults_for_none_alone",
+    {"**(config or {})}": "}", "config = {": "config = config or {"},
+    hint="lack a setting",
 )
 
 slip(
@@ -462,6 +520,30 @@ slip(
     "second_moment_of_the_gradient",
     {"(1 - beta2) * dw ** 2": "(1 - beta2) * np.abs(dw)"},
     hint="square of the gradient",
+)
+
+slip(
+    update_rules.adam,
+    "root_of_the_mean_gradient",
+    {"(1 - beta2) * dw ** 2": "(1 - beta2) * dw"},
+    hint="has no root",
+)
+
+slip(
+    update_rules.adam,
+    "epsilon_beside_v",
+    {
+        M_HAT: "config['m'] * np.sqrt(1 - beta2 ** config['t']) / (1 - beta1 ** config['t'])",
+        V_HAT: "config['v']",
+    },
+    hint="added to the root of v_hat",
+)
+
+slip(
+    update_rules.adam,
+    "correction_in_float64",
+    {V_HAT: "(np.sqrt(config['v']) / np.sqrt(1 - beta2 ** config['t'])) ** 2"},
+    hint="numbers of NumPy",
 )
 
 slip(

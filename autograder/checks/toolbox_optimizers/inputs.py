@@ -11,7 +11,12 @@ from autograder.checks import tools
 
 PAIR = "return two things, the new parameter and the dict for the next step: return next_w, config"
 NONE = "config may be None or lack a setting: give every missing one its default"
-DTYPE = "the new parameter has the dtype of w: zeros_like(w) instead of zeros(w.shape)"
+EVERY_SETTING = "the returned dict holds every setting, defaults included"
+CHANGED = "the settings go on to the next step as they came"
+DTYPE = (
+    "the new parameter has the dtype of w: zeros(w.shape) is float64, and so are numbers of NumPy "
+    "such as np.sqrt(0.5); zeros_like(w) and numbers of Python are not"
+)
 OWN_STATE = (
     "each parameter has a state of its own: a dict that is made once, as the default value of an "
     "argument or outside of the function, is shared by all parameters"
@@ -52,7 +57,10 @@ def step(rule: UpdateRule, call: Callable[..., Any], *arguments: Any) -> tuple[n
     """One step of the student's, of the right form; w and dw are verified to be unchanged."""
     w, dw = arguments[:2]
     given = w.copy(order="K"), dw.copy(order="K")
-    with tools.explained(NONE, "NoneType", "KeyError"):
+    with (
+        tools.explained(NONE, "NoneType", "KeyError"),
+        tools.explained(OWN_STATE, "could not be broadcast"),
+    ):
         answer = call(*given, *arguments[2:])
     pair = isinstance(answer, tuple | list) and len(answer) == 2
     if not pair or not isinstance(answer[1], dict):
@@ -99,9 +107,12 @@ def _compare_parameter(
     expected: np.ndarray,
     results: dict[str, tuple[np.ndarray, Config]],
 ) -> None:
-    finite = bool(np.isfinite(came).all())
-    tools.require(finite, f"{name} holds nan or infinity", rule.not_finite)
-    tools.close(name, came, expected, {hint: result[0] for hint, result in results.items()})
+    wrong = {hint: result[0] for hint, result in results.items()}
+    if np.isfinite(came).all():
+        tools.close(name, came, expected, wrong)
+        return
+    alike = (hint for hint in wrong if np.allclose(came, wrong[hint], equal_nan=True))
+    raise tools.Mistake(f"{name} holds nan or infinity", next(alike, rule.not_finite))
 
 
 def _compare_state(
@@ -113,9 +124,9 @@ def _compare_state(
     number: int,
 ) -> None:
     for key in rule.defaults:
-        same = key in returned and tools.as_number(key, returned[key]) == right[key]
-        message = f"config[{key!r}] is not there, or has changed"
-        tools.require(same, message, "the returned dict holds every setting, defaults included")
+        tools.require(key in returned, f"config[{key!r}] is not there", EVERY_SETTING)
+        same = tools.as_number(key, returned[key]) == right[key]
+        tools.require(same, f"config[{key!r}] is not what it was", CHANGED)
     for key in rule.state:
         name = f"config[{key!r}] after step {number}"
         tools.require(key in returned, f"{name} is not there", rule.kept)
@@ -133,22 +144,23 @@ def _copied(config: Config) -> Config:
 
 @contextmanager
 def _from_defaults(rule: UpdateRule) -> Iterator[None]:
-    """Where settings are left out, a mistake that is none of the known ones is in the defaults."""
+    """Where settings are left out, a mistake that nothing else explains is in the defaults."""
     try:
         yield
     except tools.Mistake as mistake:
-        known = {*rule.mistakes, PAIR, NONE, rule.kept, rule.not_finite}
-        explained = mistake.hint and (mistake.hint in known or "caller" in mistake.hint)
-        hint = mistake.hint if explained else rule.default_hint
+        unexplained = mistake.hint in (None, CHANGED) or mistake.hint.startswith("every entry is")
+        hint = rule.default_hint if unexplained else mistake.hint
         raise tools.Mistake(mistake.message, hint) from None
 
 
 def check_defaults(
     rule: UpdateRule, call: Callable[..., Any], w: np.ndarray, gradients: list[np.ndarray]
 ) -> None:
-    """Steps from config=None on, with the default of every setting."""
+    """Steps without a dict, and from one that is None, empty, or holds the learning rate alone."""
+    step(rule, call, w, gradients[0], None)
     with _from_defaults(rule):
-        follow(rule, call, w, gradients, None)
+        for config in (None, {}, {"learning_rate": 0.25}):
+            follow(rule, call, w, gradients, config)
 
 
 def check_float32(

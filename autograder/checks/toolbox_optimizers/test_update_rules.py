@@ -1,6 +1,5 @@
 """Hidden checks of the update rules."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +34,7 @@ UPHILL = "this goes uphill: the step goes against the gradient"
 NO_RATE = "the learning rate is missing"
 NO_ROOT = "the root is missing: divide by the root of the mean square"
 SQUARE = "the mean is that of the square of the gradient"
+SIGNED = f"{SQUARE}: that of the gradient itself becomes negative, and has no root"
 OUTSIDE = "epsilon stands outside the root: √cache + epsilon, not √(cache + epsilon)"
 
 
@@ -66,6 +66,9 @@ SGD = UpdateRule(
         UPHILL: _stateless(lambda w, dw, eta: w + eta * dw),
         NO_RATE: _stateless(lambda w, dw, eta: w - dw),
         "this is the step, not the parameter after it": _stateless(lambda w, dw, eta: -eta * dw),
+        "use the learning rate in config, not the default": _stateless(
+            lambda w, dw, eta: w - 1e-2 * dw
+        ),
     },
 )
 
@@ -74,10 +77,7 @@ SGD = UpdateRule(
 def test_sgd(student: Student, rng: torch.Generator) -> None:
     """Two steps with a learning rate that is given."""
     w, *gradients = _draws(rng, 3)
-    config = {"learning_rate": 0.3}
-    fixed = _stateless(lambda w, dw, eta: w - 1e-2 * dw)
-    mistakes = {**SGD.mistakes, "use the learning rate in config, not the default": fixed}
-    follow(replace(SGD, mistakes=mistakes), student.sgd, w, gradients, config)
+    follow(SGD, student.sgd, w, gradients, {"learning_rate": 0.3})
 
 
 @pytest.mark.task("sgd", weight=1, page=PAGE_SGD)
@@ -219,6 +219,7 @@ RMSPROP = UpdateRule(
             cache=lambda old, g, decay: decay * old + g**2
         ),
         SQUARE: _rmsprop(cache=lambda old, g, decay: decay * old + (1 - decay) * np.abs(g)),
+        SIGNED: _rmsprop(cache=lambda old, g, decay: decay * old + (1 - decay) * g),
         UPHILL: _rmsprop(sign=1),
     },
     kept='keep the cache for the next step: config["cache"] = ...',
@@ -299,6 +300,14 @@ def _t_not_counted(w: np.ndarray, dw: np.ndarray, c: Config) -> tuple[np.ndarray
     return value, {**state, "t": c["t"]}
 
 
+def _epsilon_beside_v(w: np.ndarray, dw: np.ndarray, c: Config) -> tuple[np.ndarray, Config]:
+    """The corrections in the learning rate, as is usual, and epsilon as it was."""
+    _, state = _adam()(w, dw, c)
+    correction = np.sqrt(1 - c["beta2"] ** state["t"]) / (1 - c["beta1"] ** state["t"])
+    root = np.sqrt(state["v"]) + c["epsilon"]
+    return w - c["learning_rate"] * correction * state["m"] / root, state
+
+
 ADAM = UpdateRule(
     name="adam",
     defaults={"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
@@ -315,6 +324,7 @@ ADAM = UpdateRule(
             _by_product, _by_product
         ),
         OUTSIDE.replace("cache", "v_hat"): _adam(below=lambda v, epsilon: np.sqrt(v + epsilon)),
+        "epsilon is added to the root of v_hat: here it is added to that of v": _epsilon_beside_v,
         "epsilon is missing": _adam(below=lambda v, epsilon: np.sqrt(v)),
         NO_ROOT: _adam(below=lambda v, epsilon: v + epsilon),
         "beta1 belongs to m and beta2 to v: here they are exchanged": _adam(
@@ -324,6 +334,7 @@ ADAM = UpdateRule(
             keep_corrected=True
         ),
         SQUARE: _adam(square=np.abs),
+        SIGNED: _adam(square=np.positive),
         UPHILL: _adam(sign=1),
     },
     kept='keep m and v and t for the next step: config["m"], config["v"], config["t"]',
