@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from autograder.student import Handle, LocalChannel, Student, StudentError
-from autograder.worker.codec import Encoder, pack
+from autograder.worker.codec import Encoder, Named, pack
 from autograder.worker.session import _OPERATIONS
 
 
@@ -78,8 +78,23 @@ def test_subclasses_of_containers_arrive_as_plain_ones() -> None:
     received = returning(
         [pair(1, 2), OrderedDict(a=1), defaultdict(int, b=2), torch.ones(2).max(0)]
     )
-    assert [type(item) for item in received] == [tuple, dict, dict, tuple]
+    assert [type(item) for item in received] == [Named, dict, dict, Named]
     assert received[:3] == [(1, 2), {"a": 1}, {"b": 2}]
+
+
+def test_a_tuple_of_another_class_comes_back_as_it_was() -> None:
+    pair = namedtuple("pair", "one two")
+
+    def second(nested: Any) -> Any:
+        [kept, plain] = nested["pairs"]
+        return kept.two, type(plain) is tuple, kept
+
+    x = np.ones(2)
+    notebook = student(pack=lambda x: pair(x, [x, 3]), second=second)
+    packed = notebook.pack(x)
+    assert isinstance(packed, tuple) and packed[0] is x is packed[1][0]
+    two, plain, kept = notebook.second({"pairs": [packed, (1, 2)]})
+    assert two[1] == 3 and plain and kept is packed
 
 
 class EqualDict(dict):

@@ -58,6 +58,12 @@ class CodecError(Exception):
     """A value outside the vocabulary, or bytes that do not follow the protocol."""
 
 
+class Named(tuple):
+    """A tuple of a class of its own, whose original stays with the peer and goes back as such."""
+
+    handle: Any
+
+
 def _refuse_to_encode(value: Any) -> list[Any]:
     raise CodecError(f"cannot send a value of type {type(value).__name__}")
 
@@ -70,14 +76,17 @@ class Encoder:
     """Collects the objects of one message.
 
     `foreign` turns a value outside the vocabulary into an entry of the table (a handle, a recipe,
-    a callback); by default such a value raises CodecError.
+    a callback); by default such a value raises CodecError. With `keeps_tuples` it also makes the
+    handle of a tuple of another class than tuple, such as a named one: the receiver has its items
+    as a `Named`. Without, as with all lists and dicts, they are sent as plain ones.
     """
 
-    def __init__(self, foreign: Foreign = _refuse_to_encode) -> None:
+    def __init__(self, foreign: Foreign = _refuse_to_encode, keeps_tuples: bool = False) -> None:
         self.objects: list[Any] = []
         self.entries: list[list[Any] | None] = []
         self._index: dict[int, int] = {}
         self._foreign = foreign
+        self._keeps_tuples = keeps_tuples
 
     def returning(self, received: "Decoder") -> "Encoder":
         """Begin the table with the objects that came, each None unless it has changed since."""
@@ -119,8 +128,12 @@ class Encoder:
             return ["dict", [[self.node(key), self.node(item)] for key, item in value.items()]]
         if isinstance(value, list):
             return ["list", [self.node(item) for item in value]]
+        if isinstance(value, Named):
+            return self._foreign(value.handle)
         if isinstance(value, tuple):
-            return ["tuple", [self.node(item) for item in value]]
+            items = [self.node(item) for item in value]
+            kept = self._keeps_tuples and type(value) is not tuple
+            return ["named", items, self._foreign(value)] if kept else ["tuple", items]
         if isinstance(value, torch.Tensor) and value.grad_fn is None:
             return self._tensor(value)
         if isinstance(value, np.ndarray) and value.dtype.kind in _NUMPY_KINDS:
@@ -324,6 +337,11 @@ class Decoder:
         elif kind == "tuple":
             self.objects[index] = _UNFINISHED
             self.objects[index] = tuple(self.value(item) for item in parts[0])
+        elif kind == "named":
+            self.objects[index] = _UNFINISHED
+            named = Named(self.value(item) for item in parts[0])
+            named.handle = self._local(parts[1])
+            self.objects[index] = named
         else:
             self.objects[index] = _UNFINISHED
             self.objects[index] = self.build(self.entries[index])
