@@ -2,11 +2,14 @@
 
 A user namespace gives a process mounts of its own, and with them memory that no limit counts;
 memory files, System V segments, message queues and rings hold memory that belongs to no process.
+Who ignores SIGCHLD has children whose processor time is added to nobody's: to set what is done with
+it has no effect, and says that it has, since loaders of PyTorch set a handler that they can spare.
 The program is classic BPF (linux/filter.h), as `bwrap --seccomp` reads it.
 """
 
 import errno
 import platform
+import signal
 import struct
 
 from autograder.errors import CourseError
@@ -15,13 +18,14 @@ _NEW_USER_NAMESPACE = 0x10000000
 _X32_CALLS = 0x40000000  # on x86-64 the same calls exist once more from here on
 
 # What `struct seccomp_data` holds at which byte.
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.ENOSYS
+_ALLOW, _REFUSE, _PRETEND = 0x7FFF0000, 0x00050000 | errno.ENOSYS, 0x00050000
 
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _CLONE = {"x86_64": 56, "aarch64": 220}
+_SIGACTION = {"x86_64": 13, "aarch64": 134}
 _REFUSED = {
     "add_key": {"x86_64": 248, "aarch64": 217},
     "bpf": {"x86_64": 321, "aarch64": 280},
@@ -49,19 +53,27 @@ def program(machine: str | None = None) -> bytes:
             "aarch64, or choose --isolation process"
         )
     refused = [numbers[machine] for numbers in _REFUSED.values()]
-    allow = 7 + len(refused)
-    refuse = allow + 1
+    clone = 12 + len(refused)
+    allow, refuse, pretend = range(clone + 2, clone + 5)
     lines = [
         (_LOAD, None, None, _ARCHITECTURE),
         (_EQUAL, None, refuse, _ARCHITECTURES[machine]),
         (_LOAD, None, None, _NUMBER),
         (_AT_LEAST, refuse, None, _X32_CALLS),
         *((_EQUAL, refuse, None, number) for number in refused),
-        (_EQUAL, None, allow, _CLONE[machine]),
+        (_EQUAL, clone, None, _CLONE[machine]),
+        (_EQUAL, None, allow, _SIGACTION[machine]),
+        (_LOAD, None, None, _FIRST_ARGUMENT),
+        (_EQUAL, None, allow, signal.SIGCHLD),
+        (_LOAD, None, None, _SECOND_ARGUMENT),  # NULL: what is done with the signal is asked for
+        (_EQUAL, None, pretend, 0),
+        (_LOAD, None, None, _SECOND_ARGUMENT + 4),
+        (_EQUAL, allow, pretend, 0),
         (_LOAD, None, None, _FIRST_ARGUMENT),
         (_ANY_BIT, refuse, None, _NEW_USER_NAMESPACE),
         (_RETURN, None, None, _ALLOW),
         (_RETURN, None, None, _REFUSE),
+        (_RETURN, None, None, _PRETEND),
     ]
     return b"".join(_instruction(place, *line) for place, line in enumerate(lines))
 

@@ -253,6 +253,7 @@ def test_nothing_of_a_worker_stays_when_it_is_closed() -> None:
 
 WORK = """
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -273,6 +274,17 @@ def _writes(fd):
         return os.readlink(f"/proc/self/fd/{fd}").startswith("pipe") and not os.write(fd, b"")
     except OSError:
         return False
+
+def send_out(children, seconds):
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for _ in range(children):
+        if (child := os.fork()) == 0:
+            work(seconds)
+            os._exit(0)
+        try:
+            os.waitpid(child, 0)
+        except ChildProcessError:
+            pass
 
 def leave():
     Path("/tmp/mine").write_text("x")
@@ -307,6 +319,13 @@ def test_the_sandbox_ends_what_goes_over_its_budget(call: str) -> None:
         student.begin_task()
         assert student.work(0) == "done"
         assert not channel.wall
+
+
+def test_time_of_children_counts_also_where_nobody_waits_for_them() -> None:
+    with notebook(WORK, limits=LITTLE) as (_, student):
+        student.begin_task()
+        with student.budget(1), pytest.raises(StoppedError, match="more than 1 seconds"):
+            student.send_out(40, 0.1)
 
 
 def test_in_process_a_call_over_its_budget_is_refused_afterwards() -> None:
