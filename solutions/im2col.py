@@ -79,9 +79,9 @@ def conv_forward_im2col(
 ) -> tuple[np.ndarray, Any]:
     """Convolve a batch of images with a set of kernels by one matrix product.
 
-    The function is that of conv_forward_naive. One hidden check has three million outputs: a call
-    that loops over them has not enough time. Your im2col may be called; library convolutions are
-    not allowed here.
+    The function is that of conv_forward_naive. One hidden check has three million outputs and 2
+    seconds of processor time: a call that loops over the outputs takes longer. Your im2col may be
+    called; library convolutions are not allowed here.
 
     Book: unit 4, page `im2col`.
 
@@ -112,8 +112,8 @@ def conv_forward_im2col(
 def conv_backward_im2col(dout: np.ndarray, cache: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Compute the gradients of a loss through conv_forward_im2col by matrix products.
 
-    One hidden check has three million outputs, as that of conv_forward_im2col. Your col2im may be
-    called.
+    One hidden check has three million outputs and the time of that of conv_forward_im2col. Your
+    col2im may be called.
 
     Book: unit 4, page `im2col`.
 

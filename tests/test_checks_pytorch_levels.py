@@ -23,6 +23,7 @@ from autograder.student import LocalChannel, Student
 from autograder.submission import CodeCell
 from solutions.levels import ThreeLayerConvNet, sequential_convnet
 from tests.matrix import SECRET, failures_of_reference, forbidden_in, graded, reference_namespace
+from tests.test_anatomy import complaint
 from tests.test_checks_by_hand import STRANGE
 
 ASSIGNMENT = Assignment.load("pytorch_levels")
@@ -82,6 +83,17 @@ def test_no_other_task_needs_another(task: str) -> None:
     namespace = dict.fromkeys(FUNCTIONS, stub) | {task: reference_namespace(ASSIGNMENT)[task]}
     verdict = graded(ASSIGNMENT, task, Student(LocalChannel(namespace)))
     assert verdict.status == "correct", verdict.failures
+
+
+def test_visible_and_hidden_check_refuse_probabilities_alike() -> None:
+    def probabilities() -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(144, 10), nn.Softmax(dim=1))
+
+    student = Student(LocalChannel({"open_model": probabilities}))
+    [failure] = graded(ASSIGNMENT, "open_model", student).failures
+    assert failure.message == "the rows of the output sum to one"
+    said = complaint(ASSIGNMENT, ASSIGNMENT.task("open_model"), probabilities)
+    assert said is not None and "the rows sum to one" in said
 
 
 def test_extra_attributes_are_allowed() -> None:
@@ -256,6 +268,12 @@ ENDLESS = {
     "state_dict": (
         "class Net(torch.nn.Linear):\n    def state_dict(self):\n        while True:\n"
         "            pass\n\ndef train_open_model(*given):\n    return Net(1, 1)\n"
+    ),
+    "workers of a loader": (
+        "class Hangs(torch.utils.data.Dataset):\n    def __len__(self):\n        return 2\n\n"
+        "    def __getitem__(self, i):\n        while True:\n            pass\n\n"
+        "def train_open_model(*given):\n"
+        "    list(torch.utils.data.DataLoader(Hangs(), num_workers=2))\n"
     ),
 }
 

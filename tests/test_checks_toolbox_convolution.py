@@ -11,6 +11,7 @@ import torch
 from autograder.assignment import Assignment
 from autograder.checking import run_checks, unexpected
 from autograder.checks.gradients import FORWARD_FIRST
+from autograder.checks.toolbox_convolution.test_convolutions import SECONDS, TOO_SLOW
 from autograder.notebook import NotebookChannel
 from autograder.report import TaskResult
 from autograder.sandbox import Limits
@@ -184,18 +185,30 @@ def conv_forward_naive(x, w, b, conv_param):
 def conv_backward_naive(dout, cache):
     return loops_backward(dout, cache.cache)
 
+product_forward, product_backward = conv_forward_im2col, conv_backward_im2col
 conv_forward_im2col = loops_forward
+
+def backward_by_turns(dout, cache):
+    kernel, gradient = np.ones((3, 3), dout.dtype), np.zeros((3, 3), dout.dtype)
+    for index in np.ndindex(dout.shape):
+        gradient += dout[index] * kernel
+    return product_backward(dout, cache)
 """
 
 
 @pytest.fixture(scope="module")
-def sandboxed() -> Iterator[Student]:
+def channel() -> Iterator[NotebookChannel]:
     """A notebook with a cache of its own kind, and with loops in place of im2col."""
     tasks = [task for task in ASSIGNMENT.tasks if task.kind != "written"]
     cells = [CodeCell(answer(ASSIGNMENT, task)) for task in tasks] + [CodeCell(OWN_CACHE)]
-    channel = NotebookChannel(cells, [], [], "bubblewrap", Limits(call_cpu=1))
-    yield Student(channel)
+    channel = NotebookChannel(cells, [], [], "bubblewrap", Limits())
+    yield channel
     channel.close()
+
+
+@pytest.fixture
+def sandboxed(channel: NotebookChannel) -> Student:
+    return Student(channel)
 
 
 def test_an_own_cache_stays_in_the_sandbox(sandboxed: Student) -> None:
@@ -204,11 +217,36 @@ def test_an_own_cache_stays_in_the_sandbox(sandboxed: Student) -> None:
 
 
 def test_loops_have_not_enough_time_for_a_large_layer(sandboxed: Student) -> None:
-    found = graded(ASSIGNMENT, "conv_forward_im2col", sandboxed)
-    assert [failure.check for failure in found.failures] == [
+    too_slow(graded(ASSIGNMENT, "conv_forward_im2col", sandboxed))
+
+
+def test_loops_have_not_enough_time_on_the_way_back(channel: NotebookChannel) -> None:
+    names = {
+        "conv_forward_im2col": "product_forward",
+        "conv_backward_im2col": "backward_by_turns",
+    }
+    too_slow(graded(ASSIGNMENT, "conv_backward_im2col", Student(channel, names)))
+
+
+def too_slow(found: TaskResult) -> None:
+    """All that it lost, it lost on the large layer."""
+    [failure] = found.failures
+    assert failure.check == (
         "Three million outputs, for which a call that loops over them has not enough time."
-    ]
+    )
+    assert failure.message == f"the answer used more than {SECONDS:g} seconds of processor time"
+    assert failure.hint == TOO_SLOW
     assert 0 < found.score < found.points
+
+
+def test_the_docstring_tells_the_time_that_a_large_layer_has() -> None:
+    words = " ".join(REFERENCE["conv_forward_im2col"].__doc__.split())
+    assert f"three million outputs and {SECONDS:g} seconds of processor time" in words
+
+
+def test_backward_after_a_forward_that_loops_says_whose_cache_it_had(sandboxed: Student) -> None:
+    found = graded(ASSIGNMENT, "conv_backward_im2col", sandboxed)
+    assert FORWARD_FIRST in found.hints and TOO_SLOW not in found.hints
 
 
 # ---- forbidden calls ----------------------------------------------------------------------------

@@ -270,7 +270,7 @@ def a_product_for_each_image(
 @right("conv_forward_im2col")
 def windows_as_rows(
     x: np.ndarray, w: np.ndarray, b: np.ndarray, conv_param: Mapping[str, int]
-) -> tuple[np.ndarray, Any]:
+) -> list[Any]:
     s, p = conv_param["stride"], conv_param["pad"]
     HH, WW = w.shape[2:]
     padded = np.pad(x, ((0,), (0,), (p,), (p,)))
@@ -286,7 +286,7 @@ def windows_as_rows(
     rows = np.stack(windows, axis=1)
     out = rows @ w.reshape(len(w), -1).T + b
     shaped = out.transpose(0, 2, 1).reshape(len(x), len(w), len(tops), len(lefts))
-    return shaped, {"rows": rows, "w": w, "shape": x.shape, "param": conv_param}
+    return [shaped, {"rows": rows, "w": w, "shape": x.shape, "param": conv_param}]
 
 
 SHAPED = ".reshape(n_kernels, len(x), out_h, out_w).swapaxes(0, 1)"

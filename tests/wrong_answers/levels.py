@@ -112,7 +112,7 @@ slip(
     levels.three_layer_convnet,
     "weights_of_the_other_tradition",
     {"weights.T": "weights"},
-    hint="keep the size of the map",
+    hint="n_out × n_in",
 )
 slip(
     levels.three_layer_convnet,
@@ -195,12 +195,22 @@ slip(
 )
 
 
-@wrong("sgd_step", hint="cleared before they are used")
+@wrong("sgd_step", hint="after the step, not before")
 def clears_first(params: Sequence[Tensor], learning_rate: float) -> None:
     with torch.no_grad():
         for parameter in params:
             parameter.grad = torch.zeros_like(parameter)
             parameter -= learning_rate * parameter.grad
+
+
+@wrong("sgd_step", hint="makes a new tensor")
+def new_tensors_in_two_loops(params: Sequence[Tensor], learning_rate: float) -> None:
+    with torch.no_grad():
+        for p in params:
+            if p.grad is not None:
+                p = p - learning_rate * p.grad
+    for p in params:
+        p.grad = None
 
 
 # ---- ThreeLayerConvNet --------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Hidden checks of the convolution, with loops and as one matrix product: the same for both."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -20,7 +22,7 @@ from autograder.checks.toolbox_convolution.inputs import (
     refuses,
     require_dtype,
 )
-from autograder.student import Student
+from autograder.student import StoppedError, Student, over_budget
 
 FORWARD = {
     "conv_forward_naive": "book/unit4/loops.html#toolbox-loops-forward",
@@ -34,6 +36,14 @@ FORBIDDEN = dict.fromkeys(FORWARD, CONVOLUTIONS) | {
     task: [*tools.AUTOGRAD, *CONVOLUTIONS] for task in BACKWARD
 }
 SPEED = "book/unit4/im2col.html#toolbox-im2col-speed"
+
+SECONDS = 2.0
+"""Processor time of one pass through the large layer. In the sandbox, on a slow machine, the
+reference takes 0.07 of them, a loop over images and positions 0.4, one over the outputs 9."""
+TOO_SLOW = (
+    "a loop over the outputs is too slow, whatever stands in it: each turn costs Python more than "
+    "its multiplications. A matrix product makes all of them in one call"
+)
 
 
 # ---- forward ------------------------------------------------------------------------------------
@@ -103,7 +113,8 @@ def test_kernels_that_do_not_fit(student: Student, rng: torch.Generator, task: s
 def test_output_of_a_large_layer(student: Student, rng: torch.Generator) -> None:
     """Three million outputs, for which a call that loops over them has not enough time."""
     layer = large_layer(rng)
-    out = called(student, "conv_forward_im2col", layer)
+    with in_time(student):
+        out = called(student, "conv_forward_im2col", layer)
     tools.close("out, last image", out[-1], layer.out()[-1])
 
 
@@ -155,15 +166,31 @@ def test_gradients_of_a_large_layer(student: Student, rng: torch.Generator) -> N
     expected = layer.out()
     forward = partial(student.conv_forward_im2col, layer.x, layer.w, layer.b, layer.param)
     try:
-        out, cache = gradients.out_and_cache("your forward", forward)
+        with in_time(student):
+            out, cache = gradients.out_and_cache("your forward", forward)
         came = tools.array("the output of your forward", out, expected.shape)
         tools.close("the output of your forward, last image", came[-1], expected[-1])
     except (tools.Mistake, tools.StudentError) as problem:
         raise tools.Mistake(f"{problem}"[:600], gradients.FORWARD_FIRST) from None
     dout = normal(rng, *expected.shape).astype(np.float32)
-    dx, _, _ = three_gradients("conv_backward_im2col", student.conv_backward_im2col(dout, cache))
+    with in_time(student):
+        answer = student.conv_backward_im2col(dout, cache)
+    dx, _, _ = three_gradients("conv_backward_im2col", answer)
     # In float32 the sums over three million entries differ by their order.
     tools.close("dx", dx, layer.gradients(dout)["x"], rtol=1e-2, atol=1e-2)
+
+
+@contextmanager
+def in_time(student: Student) -> Iterator[None]:
+    """Give each call the seconds of the large layer, and say what took longer."""
+    try:
+        with student.budget(SECONDS):
+            yield
+    except StoppedError as stopped:
+        if stopped.reason != over_budget(SECONDS):
+            raise
+        student.begin_task()  # the process that answered was ended
+        raise tools.Mistake(stopped.reason, TOO_SLOW) from None
 
 
 def large_layer(rng: torch.Generator) -> Layer:

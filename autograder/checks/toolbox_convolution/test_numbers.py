@@ -28,6 +28,10 @@ NORMS = "book/unit4/im2col.html#toolbox-im2col-norms"
 FEWER = "count the positions again: either the padding or the + 1 is missing"
 MORE = "count the positions again: a step that would leave the image is not taken, round down"
 STRIDE_LOST = "count the positions again: the stride is left out"
+HOLD_ONE = (
+    "move the window along one side, and count its places that hold one and the same pixel; "
+    "pixels differ in that count"
+)
 
 PIXELS = HEIGHT * WIDTH
 
@@ -39,6 +43,12 @@ def _of_other_positions(factor: float) -> dict[str, float]:
         MORE: factor * positions(up=1),
         STRIDE_LOST: factor * positions(stride=1),
     }
+
+
+def _pixels_met(side: int, kernel: int) -> int:
+    """Pixels under the window along one side, added up over its positions, without the padding."""
+    starts = range(-PAD, side + PAD - kernel + 1, STRIDE)
+    return sum(min(start + kernel, side) - max(start, 0) for start in starts)
 
 
 @pytest.mark.task("n_multiply_adds", page=MATRIX)
@@ -54,6 +64,9 @@ def test_multiply_adds(student: Student) -> None:
             KERNELS * ENTRIES
         ),
         "the biases are not asked for": expected + BATCH * KERNELS * positions(),
+        "the products with the zeros of the padding are left out: they count as well": (
+            BATCH * KERNELS * CHANNELS * _pixels_met(HEIGHT, HH) * _pixels_met(WIDTH, WW)
+        ),
         "this is the number of outputs: each is a sum of many products": expected / ENTRIES,
     }
     count("n_multiply_adds", student.value("n_multiply_adds"), expected, mistakes)
@@ -86,8 +99,8 @@ def test_most_windows(student: Student) -> None:
     rows, columns = -(-HH // STRIDE), -(-WW // STRIDE)
     mistakes = {
         "this holds at stride 1: here every second position is left out": HH * WW,
-        "the most are asked for: round up in both directions": (HH // STRIDE) * (WW // STRIDE),
-        "a number of windows is whole: round up in both directions": HH * WW / STRIDE**2,
+        f"this is fewer than the most: {HOLD_ONE}": (HH // STRIDE) * (WW // STRIDE),
+        f"a number of windows is whole, and this is a mean: {HOLD_ONE}": HH * WW / STRIDE**2,
         "rows and columns are independent: multiply": rows + columns,
         "this is one direction alone: multiply by the windows of the other": rows,
         "the kernel is not square: it has five rows and three columns": rows**2,
