@@ -1,7 +1,7 @@
 """The checks of `toolbox_normalization` where an answer is stranger than the named wrong ones."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -81,11 +81,17 @@ class Kept:
         self.content = content
 
 
+class Named(NamedTuple):
+    content: Any
+
+
 PACKED: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "tuple": (lambda cache: (cache,), lambda kept: kept[0]),
     "list": (lambda cache: [cache, "a note"], lambda kept: kept[0]),
     "dict": (lambda cache: {"cache": cache}, lambda kept: kept["cache"]),
     "object": (Kept, lambda kept: kept.content),
+    "named tuple": (Named, lambda kept: kept.content),
+    "named tuple in a dict": (lambda cache: {"x": Named(cache)}, lambda kept: kept["x"].content),
     "object in a tuple": (lambda cache: (Kept(cache), 1), lambda kept: kept[0].content),
     "function": (lambda cache: lambda: cache, lambda kept: kept()),
 }

@@ -44,6 +44,19 @@ def dropout_with_an_object(x: np.ndarray, dropout_param: dict[str, Any]) -> tupl
     return mask.of(x), mask
 
 
+@right("dropout_forward")
+def dropout_by_choice(x: np.ndarray, dropout_param: dict[str, Any]) -> list[Any]:
+    mode, p = dropout_param["mode"], dropout_param["p"]
+    if mode == "test" and 0 < p <= 1:
+        return [np.array(x), (1.0, True)]
+    if mode != "train" or not 0 < p <= 1:
+        raise ValueError(dropout_param)
+    mask = dropout_param["rng"].choice([True, False], size=x.shape, p=[p, 1 - p])
+    out = x / p
+    out[~mask] = 0
+    return [out, (p, mask)]
+
+
 slip(
     dropout.dropout_forward,
     "dropout_with_p_of_dropping",
@@ -66,13 +79,25 @@ slip(
     dropout.dropout_forward,
     "dropout_without_a_scale",
     {"kept.astype(x.dtype) / p": "kept.astype(x.dtype)"},
-    hint="are not scaled",
+    hint="what is the expectation of an entry",
+)
+slip(
+    dropout.dropout_forward,
+    "dropout_divided_by_the_share_that_was_kept",
+    {"kept.astype(x.dtype) / p": "kept.astype(x.dtype) / kept.mean()"},
+    hint="over all draws",
+)
+slip(
+    dropout.dropout_forward,
+    "dropout_scaled_twice",
+    {"kept.astype(x.dtype) / p": "kept.astype(x.dtype) / p ** 2"},
+    hint="the scale enters twice",
 )
 slip(
     dropout.dropout_forward,
     "dropout_times_p",
     {"/ p\n": "* p\n"},
-    hint="do not multiply",
+    hint="shrinks what is kept",
 )
 slip(
     dropout.dropout_forward,
@@ -90,7 +115,7 @@ slip(
         "kept.astype(x.dtype) / p": "kept.astype(x.dtype)",
         "return (x, None)": "return ((1 - p) * x, None)",
     },
-    hint="the keep rate p, not the drop rate",
+    hint="scales by the drop rate",
 )
 slip(
     dropout.dropout_forward,
@@ -104,6 +129,16 @@ slip(
     {
         "if mode == 'test':\n        return (x, None)": "pass",
         "if mode != 'train':": "if mode not in ('train', 'test'):",
+    },
+    hint="nothing is drawn in mode",
+)
+slip(
+    dropout.dropout_forward,
+    "dropout_at_test_time_by_draws_of_its_own",
+    {
+        "if mode == 'test':\n        return (x, None)": "pass",
+        "if mode != 'train':": "if mode not in ('train', 'test'):",
+        "dropout_param['rng']": "dropout_param.get('rng', np.random.default_rng(1))",
     },
     hint="nothing is dropped there",
 )
@@ -157,7 +192,25 @@ slip(
     dropout.dropout_forward,
     "dropout_in_float64",
     {"kept.astype(x.dtype)": "kept.astype(float)"},
-    hint="dtype=x.dtype",
+    hint="a mask of True and False",
+)
+slip(
+    dropout.dropout_forward,
+    "dropout_with_a_mask_in_float64",
+    {"kept.astype(x.dtype) / p": "kept / p"},
+    hint="a mask of True and False",
+)
+slip(
+    dropout.dropout_forward,
+    "dropout_into_zeros_of_float64",
+    {"x * mask, mask": "np.zeros(x.shape) + x * mask, mask"},
+    hint="np.zeros and its like",
+)
+slip(
+    dropout.dropout_forward,
+    "dropout_that_must_be_given_a_generator_in_test_mode",
+    {"mode == 'test'": "mode == 'test' and dropout_param['rng']"},
+    hint="need not hold",
 )
 
 # dropout_backward
@@ -203,13 +256,13 @@ slip(
     dropout.dropout_backward,
     "dropout_back_scaled_twice",
     {"dout * cache": "dout * cache * cache"},
-    hint="divided by p once",
+    hint="once more",
 )
 slip(
     dropout.dropout_backward,
     "dropout_back_times_p",
     {"dout * cache": "dout * (cache > 0) / cache.max()"},
-    hint="and not multiplied",
+    hint="by its inverse",
 )
 slip(
     dropout.dropout_backward,

@@ -1,6 +1,6 @@
 """Answers to the tasks of `solutions.normalization`."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -65,6 +65,30 @@ def batch_norm_feature_by_feature(
     return out, cache
 
 
+@right("batchnorm_forward")
+def batch_norm_by_mean_squares(
+    x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, bn_param: dict[str, Any]
+) -> list[Any]:
+    class Cache(NamedTuple):
+        x_hat: np.ndarray
+        std: np.ndarray
+        gamma: np.ndarray
+
+    settings = {"eps": 1e-5, "momentum": 0.9, "running_mean": 0.0, "running_var": 0.0} | bn_param
+    running = [np.asarray(settings[f"running_{name}"]) for name in ("mean", "var")]
+    if settings["mode"] == "train":
+        batch = [x.mean(axis=0), (x * x).mean(axis=0) - x.mean(axis=0) ** 2]
+        for name, old, new in zip(("mean", "var"), running, batch, strict=True):
+            bn_param[f"running_{name}"] = old + (1 - settings["momentum"]) * (new - old)
+    elif settings["mode"] == "test":
+        batch = running
+    else:
+        raise ValueError(settings["mode"])
+    std = (batch[1] + settings["eps"]) ** 0.5
+    cache = Cache((x - batch[0]) / std, std, gamma)
+    return [(cache.x_hat * gamma + beta).astype(x.dtype), cache]
+
+
 slip(
     normalization.batchnorm_forward,
     "batch_norm_with_momentum_as_in_pytorch",
@@ -99,6 +123,59 @@ slip(
 )
 slip(
     normalization.batchnorm_forward,
+    "batch_norm_with_a_momentum_of_its_own",
+    {"bn_param.get('momentum', 0.9)": "0.9"},
+    hint="momentum comes with bn_param",
+)
+slip(
+    normalization.batchnorm_forward,
+    "batch_norm_with_its_own_momentum_and_an_unbiased_running_variance",
+    {
+        "bn_param.get('momentum', 0.9)": "0.9",
+        "(1 - momentum) * var": "(1 - momentum) * x.var(axis=0, ddof=1)",
+    },
+    hint="is not always 0.9; and the running variance takes the biased",
+)
+slip(
+    normalization.batchnorm_forward,
+    "batch_norm_that_must_be_given_a_momentum",
+    {"bn_param.get('momentum', 0.9)": "bn_param['momentum']"},
+    hint="need not hold every key",
+)
+slip(
+    normalization.batchnorm_forward,
+    "batch_norm_that_must_be_given_statistics_in_test_mode",
+    {
+        "mean, var = (running_mean, running_var)": (
+            "mean, var = (bn_param['running_mean'], bn_param['running_var'])"
+        )
+    },
+    hint="need not hold every key",
+)
+slip(
+    normalization.batchnorm_forward,
+    "batch_norm_with_ones_in_test_mode",
+    {
+        "mean, var = (running_mean, running_var)": (
+            "mean, var = (running_mean, bn_param.get('running_var', np.ones_like(gamma)))"
+        )
+    },
+    hint="that are missing are zeros",
+)
+slip(
+    normalization.batchnorm_forward,
+    "batch_norm_with_the_batch_where_statistics_are_missing",
+    {
+        "mean, var = (running_mean, running_var)": (
+            "mean, var = (running_mean, running_var)\n"
+            "        if 'running_mean' not in bn_param:\n"
+            "            mean, var = (x.mean(axis=0), x.var(axis=0))"
+        )
+    },
+    hint="the running statistics count, not the batch's own",
+)
+slip(
+    normalization.batchnorm_forward,
     "batch_norm_that_keeps_deviations",
     {"(1 - momentum) * var": "(1 - momentum) * np.sqrt(var)"},
     hint="standard deviation",
@@ -108,6 +185,12 @@ slip(
     "batch_norm_that_stores_nothing",
     {"bn_param['running_mean'] =": "running_mean =", "bn_param['running_var'] =": "running_var ="},
     hint="store the new statistics",
+)
+slip(
+    normalization.batchnorm_forward,
+    "batch_norm_that_stores_them_in_a_copy",
+    {"if mode == 'train':": "bn_param = dict(bn_param)\n    if mode == 'train':"},
+    hint="a copy of bn_param",
 )
 slip(
     normalization.batchnorm_forward,
@@ -128,7 +211,7 @@ slip(
     normalization.batchnorm_forward,
     "batch_norm_that_begins_with_ones",
     {"'running_var', np.zeros_like": "'running_var', np.ones_like"},
-    hint="are zeros before the first step",
+    hint="that are missing are zeros",
 )
 slip(
     normalization.batchnorm_forward,
@@ -290,16 +373,14 @@ def batch_norm_along_sums_and_squares(
 
 
 @right("batchnorm_backward")
-def batch_norm_by_its_jacobian(
-    dout: np.ndarray, cache: Any
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def batch_norm_by_its_jacobian(dout: np.ndarray, cache: Any) -> list[np.ndarray]:
     x_hat, std, gamma = cache
     n = len(dout)
     dx = np.zeros_like(dout)
     for j in range(dout.shape[1]):
         jacobian = (np.eye(n) - 1 / n - np.outer(x_hat[:, j], x_hat[:, j]) / n) / std[j]
         dx[:, j] = gamma[j] * jacobian @ dout[:, j]
-    return dx, np.diag(dout.T @ x_hat).copy(), dout.T @ np.ones(n)
+    return [dx, np.diag(dout.T @ x_hat), dout.T @ np.ones(n)]
 
 
 slip(
@@ -319,6 +400,30 @@ slip(
     "batch_norm_without_the_way_through_the_variance",
     {"d_hat / std + d_var * 2 * centred / n": "d_hat / std"},
     hint="the way through the variance is missing",
+)
+slip(
+    normalization.batchnorm_backward,
+    "batch_norm_without_the_half_of_the_root",
+    {"d_std / (2 * std)": "d_std / std"},
+    hint="the half of a root's derivative",
+)
+slip(
+    normalization.batchnorm_backward,
+    "batch_norm_without_the_two_of_the_square",
+    {"d_var * 2 * centred": "d_var * centred"},
+    hint="the 2 of a square's derivative",
+)
+slip(
+    normalization.batchnorm_backward,
+    "batch_norm_with_the_sign_of_the_mean",
+    {"d_mean = -d_centred": "d_mean = d_centred"},
+    hint="the way through the mean has the wrong sign",
+)
+slip(
+    normalization.batchnorm_backward,
+    "batch_norm_backward_over_one_less",
+    {"n = len(dout)": "n = len(dout) - 1 or 1"},
+    hint="divided by n - 1",
 )
 slip(
     normalization.batchnorm_backward,
@@ -481,6 +586,18 @@ slip(
 )
 slip(
     normalization.batchnorm_backward_alt,
+    "closed_form_that_adds_what_the_variance_takes",
+    {"- x_hat * (dgamma / n)": "+ x_hat * (dgamma / n)"},
+    hint="the way through the variance has the wrong sign",
+)
+slip(
+    normalization.batchnorm_backward_alt,
+    "closed_form_without_eps",
+    {"gamma / std * (": "gamma / np.sqrt(std ** 2 - 0.1) * ("},  # the eps of the checks
+    hint="on the way back too",
+)
+slip(
+    normalization.batchnorm_backward_alt,
     "closed_form_divided_twice",
     {"(dgamma / n)": "(dgamma / n ** 2)", "dbeta / n ": "dbeta / n ** 2 "},
     hint="twice",
@@ -585,6 +702,12 @@ slip(
 )
 slip(
     normalization.layernorm_forward,
+    "layer_norm_that_must_be_given_eps",
+    {"ln_param.get('eps', 1e-05)": "ln_param['eps']"},
+    hint="need not hold every key",
+)
+slip(
+    normalization.layernorm_forward,
     "layer_norm_divided_by_the_variance",
     {"np.sqrt(var + eps)": "var + eps"},
     hint="root of the variance",
@@ -606,6 +729,12 @@ slip(
     "layer_norm_with_running_statistics",
     {"std = np.sqrt": "ln_param['running_mean'] = 0.1 * x.mean(axis=0)\n    std = np.sqrt"},
     hint="no running statistics",
+)
+slip(
+    normalization.layernorm_forward,
+    "layer_norm_by_a_root_in_float64",
+    {"np.sqrt(var + eps)": "np.hypot(np.sqrt(var), np.sqrt(eps))"},
+    hint="a number such as np.sqrt(2)",
 )
 slip(
     normalization.layernorm_forward,

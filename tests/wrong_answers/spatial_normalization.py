@@ -18,7 +18,7 @@ def maps_as_rows(
         x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, bn_param: dict[str, Any]
     ) -> tuple[np.ndarray, Any]:
         if bn_param["mode"] == "test":
-            mean, var = bn_param["running_mean"], bn_param["running_var"]
+            mean, var = (bn_param.get(f"running_{name}", 0 * gamma) for name in ("mean", "var"))
         elif bn_param["mode"] == "train":
             mean, var = x.mean(axis=0), x.var(axis=0)
             kept = bn_param.get("momentum", 0.9)
@@ -144,6 +144,22 @@ slip(
         ),
     },
     hint="PyTorch's convention",
+)
+slip(
+    spatial_normalization.spatial_batchnorm_forward,
+    "maps_with_a_momentum_of_their_own",
+    {"bn_param.get('momentum', 0.9)": "0.9"},
+    hint="momentum comes with bn_param",
+)
+slip(
+    spatial_normalization.spatial_batchnorm_forward,
+    "maps_that_must_be_given_statistics_in_test_mode",
+    {
+        "mean, var = (running_mean, running_var)": (
+            "mean, var = (bn_param['running_mean'], bn_param['running_var'])"
+        )
+    },
+    hint="need not hold every key",
 )
 slip(
     spatial_normalization.spatial_batchnorm_forward,
@@ -433,6 +449,12 @@ slip(
     "groups_with_an_eps_of_their_own",
     {"gn_param.get('eps', 1e-05)": "1e-5"},
     hint="eps comes with gn_param",
+)
+slip(
+    spatial_normalization.spatial_groupnorm_forward,
+    "groups_that_must_be_given_eps",
+    {"gn_param.get('eps', 1e-05)": "gn_param['eps']"},
+    hint="need not hold every key",
 )
 slip(
     spatial_normalization.spatial_groupnorm_forward,

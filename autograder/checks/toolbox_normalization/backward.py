@@ -108,35 +108,58 @@ def _mistakes(layer: Layer, others: Others, dout: Array) -> dict[str, dict[str, 
 
 def _of_the_input(layer: Layer, others: Others, dout: Array) -> dict[str, Array]:
     x_hat, gamma = layer.standardised(), layer.column(layer.gamma)
-    std, unbiased = (np.sqrt(layer.statistics(ddof)[1] + layer.eps) for ddof in (0, 1))
-    d_hat = dout * gamma
+    var, unbiased = (layer.statistics(ddof)[1] for ddof in (0, 1))
+    std, d_hat = np.sqrt(var + layer.eps), dout * gamma
     level, along = layer.shared_mean(d_hat), x_hat * layer.shared_mean(d_hat * x_hat)
-    right, n = d_hat - level - along, layer.n_shared
-    without_gamma = _corrected(layer, dout, x_hat) / std
-    return {
-        "mean and variance depend on x too: here they are taken for constants": d_hat / std,
-        "the way through the variance is missing": (d_hat - level) / std,
-        "the way through the mean is missing": (d_hat - along) / std,
+    right, without_gamma = d_hat - level - along, _corrected(layer, dout, x_hat) / std
+    with np.errstate(all="ignore"):  # the variance of a batch of one is 0
+        without_eps = right / np.sqrt(var)
+    of_gamma_and_root = {
         "gamma is missing on the way to x": without_gamma,
         "gamma differs from feature to feature: it enters before the means are taken": (
             gamma * without_gamma
         ),
-        "the two correcting terms are means, and here they are sums": (
-            (d_hat - n * (level + along)) / std
-        ),
-        "the two correcting terms are divided by the number of examples, and not by how many "
-        "numbers share a mean": (d_hat - n / len(dout) * (level + along)) / std,
-        "the two correcting terms are divided by the number of values twice": (
-            (d_hat - (level + along) / n) / std
-        ),
         "the division by √(σ² + eps) is missing": right,
         "divide by √(σ² + eps) once": right / std**2,
-        "both correcting terms are subtracted": (d_hat + level + along) / std,
-        "the forward pass takes the biased variance": right / unbiased,
-    } | {
+        "eps stands under the root on the way back too": without_eps,
+        "the forward pass takes the biased variance": right / np.sqrt(unbiased + layer.eps),
+    }
+    of_factors = {
+        hint: (d_hat - of_level * level - of_along * along) / std
+        for hint, (of_level, of_along) in _factors(layer.n_shared, len(dout)).items()
+    }
+    of_axes = {
         hint: _corrected(replace(layer, axes=axes, groups=groups), d_hat, x_hat) / std
         for hint, (axes, groups) in others.items()
     }
+    return of_gamma_and_root | of_factors | of_axes
+
+
+def _factors(n: int, examples: int) -> dict[str, tuple[float, float]]:
+    """Wrong factors of the two correcting terms, those of the mean and of the variance."""
+    alike = {
+        "the two correcting terms are means, and here they are sums": n,
+        "the two correcting terms are divided by the number of examples, and not by how many "
+        "numbers share a mean": n / examples,
+        "the two correcting terms are divided by the number of values twice": 1 / n,
+        "the two correcting terms are means over n values, and here they are divided by n - 1": (
+            n / max(n - 1, 1)
+        ),
+        "both correcting terms are subtracted": -1,
+    }
+    return {
+        "mean and variance depend on x too: here they are taken for constants": (0, 0),
+        "the way through the variance is missing": (1, 0),
+        "the way through the mean is missing": (0, 1),
+        "the way through the mean has the wrong sign": (-1, 1),
+        "the way through the variance has the wrong sign": (1, -1),
+        "the way through the variance counts twice: is the half of a root's derivative missing?": (
+            (1, 2)
+        ),
+        "the way through the variance counts half: is the 2 of a square's derivative missing?": (
+            (1, 0.5)
+        ),
+    } | {hint: (factor, factor) for hint, factor in alike.items()}
 
 
 def _corrected(layer: Layer, d_hat: Array, x_hat: Array) -> Array:

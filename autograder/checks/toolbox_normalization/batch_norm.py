@@ -20,6 +20,7 @@ from autograder.checks.toolbox_normalization.inputs import (
     Others,
     close,
     is_finite,
+    missing_settings,
     normal,
     wrong_sizes,
 )
@@ -27,12 +28,13 @@ from autograder.checks.toolbox_normalization.inputs import (
 Call = Callable[..., Any]
 
 STORE = (
-    "store the new statistics in bn_param under the keys running_mean and running_var: "
-    "running_mean = ... alone makes an array of which the caller knows nothing"
+    "store the new statistics in bn_param itself under the keys running_mean and running_var: of a "
+    "new array, or of a copy of bn_param, the caller knows nothing"
 )
 PYTORCH = (
     "momentum is the weight of the old statistics; that of the new ones is PyTorch's convention"
 )
+OWN_MOMENTUM = "momentum comes with bn_param, and is not always 0.9"
 UNBIASED = (
     "the running variance takes the biased variance of the batch; PyTorch's unbiased one divides "
     "by n - 1"
@@ -42,6 +44,8 @@ RESHAPE = (
     "one place"
 )
 RAISE = 'raise ValueError for every mode but "train" and "test"'
+ZEROS = "running statistics that are missing are zeros, in training and in mode test alike"
+NOT_THE_BATCH = "in mode test the running statistics count, not the batch's own"
 KEPT = "the running statistics change in training alone"
 
 
@@ -57,7 +61,7 @@ def running(rng: torch.Generator, channels: int) -> dict[str, Array]:
 def output_of(call: Call, layer: Layer, param: dict[str, Any]) -> Array:
     """The output; `param` holds afterwards what the call left in it."""
     given = layer.arguments
-    with wrong_sizes():
+    with wrong_sizes(), missing_settings("bn_param"):
         out, _ = out_and_cache("your forward", partial(call, *given.values(), param))
     for name, before in layer.arguments.items():
         tools.unchanged(name, before, given[name])
@@ -124,11 +128,11 @@ def compare_running(
     came = tools.array(name, param.get(name), old.shape)
     tools.require(not np.array_equal(came, old), f"{name} has not changed", STORE)
     mistakes = {hint: 0.7 * old + 0.3 * value for hint, value in others.items()}
+    for wrong, share in ((PYTORCH, 0.3), (OWN_MOMENTUM, 0.9)):
+        both = {f"{wrong}; and {hint}": value for hint, value in others.items()}
+        statistics = {wrong: new} | both
+        mistakes |= {hint: share * old + (1 - share) * value for hint, value in statistics.items()}
     mistakes |= {
-        f"{PYTORCH}; and {hint}": 0.3 * old + 0.7 * value for hint, value in others.items()
-    }
-    mistakes |= {
-        PYTORCH: 0.3 * old + 0.7 * new,
         "the old statistics are forgotten: they keep the weight momentum": new,
         "bn_param holds the old statistics: here they begin with zeros each time": 0.3 * new,
         "the old statistics keep the weight momentum, and here all of it": old + 0.3 * new,
@@ -151,15 +155,22 @@ def check_first_steps(call: Call, rng: torch.Generator, shape: tuple[int, ...]) 
             came = tools.array(name, param[name], new.shape)
             mistakes = {
                 "each step begins with the running statistics of the step before": 0.1 * new,
-                "running statistics that are missing are zeros before the first step": (
-                    expected[name] + 0.9 ** (step + 1)
-                ),
+                ZEROS: expected[name] + 0.9 ** (step + 1),
                 "momentum is the share of the old statistics, and 0.9 where none is given": (
                     0.1 * old + 0.9 * new
                 ),
                 "the first batch has the weight 1 - momentum too": new,
             }
             close(f"{name} after step {step + 1}", came, expected[name], mistakes)
+
+
+def check_without_statistics(call: Call, rng: torch.Generator, shape: tuple[int, ...]) -> None:
+    """The output in mode "test", of a bn_param that holds the mode alone."""
+    layer, zeros = draw(rng, shape), np.zeros(shape[1])
+    statistics = dict.fromkeys(("running_mean", "running_var"), zeros)
+    mistakes = {NOT_THE_BATCH: layer.output(), ZEROS: layer.output_by(zeros, zeros + 1)}
+    out = output_of(call, layer, {"mode": "test"})
+    close("the output without statistics", out, by_library(layer, statistics), mistakes)
 
 
 def check_test_mode(call: Call, rng: torch.Generator, shape: tuple[int, ...]) -> None:
@@ -170,7 +181,7 @@ def check_test_mode(call: Call, rng: torch.Generator, shape: tuple[int, ...]) ->
     out = output_of(call, layer, param)
     x_hat = (layer.x - layer.column(mean)) / np.sqrt(layer.column(var) + layer.eps)
     mistakes = {
-        "in mode test the running statistics count, not the batch's own": layer.output(),
+        NOT_THE_BATCH: layer.output(),
         "the running mean is taken, and the batch's own variance": (
             layer.output_by(mean, layer.of_channels()[1])
         ),
@@ -223,8 +234,9 @@ def is_float32(out: Array, expected: Array) -> None:
 
 
 def check_modes(call: Call, rng: torch.Generator, shape: tuple[int, ...]) -> None:
-    """A mode that does not exist."""
+    """A mode that does not exist, in a bn_param that lacks nothing else."""
     layer = draw(rng, shape)
+    param = {"eps": 1e-5, "momentum": 0.9} | running(rng, shape[1])
     for mode in ("eval", "training", ""):
-        refused = partial(call, *layer.arguments.values(), {"mode": mode})
+        refused = partial(call, *layer.arguments.values(), {"mode": mode} | param)
         refuses(f"the mode {mode!r}", refused, RAISE)

@@ -26,7 +26,10 @@ SIZES = (
     "write the shape of every array beside it: statistics that are taken along an axis keep their "
     "place in a broadcast with keepdims=True, and (C,) becomes C × 1 × 1 with [:, None, None]"
 )
-DTYPE = "np.zeros and its like make float64: give them dtype=x.dtype, or take np.zeros_like(x)"
+DTYPE = (
+    "what is float64 makes the output float64: np.zeros and its like without dtype=x.dtype, or a "
+    "number such as np.sqrt(2)"
+)
 
 # Axes of N × G × C / G × places, over which one mean is taken.
 OVER_BATCH, OVER_GROUP = (0, 3), (2, 3)
@@ -45,6 +48,12 @@ def strided(value: Array) -> Array:
 def wrong_sizes() -> AbstractContextManager[None]:
     """Explain the errors of arrays that do not fit together."""
     return tools.explained(SIZES, "broadcast", "out of bounds", "reshape", "mismatch")
+
+
+def missing_settings(name: str) -> AbstractContextManager[None]:
+    """Explain the error of reading a dict of settings as if it held every key."""
+    hint = f"{name} need not hold every key: what it lacks has the value that the docstring names"
+    return tools.explained(hint, "KeyError")
 
 
 def is_finite(name: str, came: Array, hint: str) -> None:

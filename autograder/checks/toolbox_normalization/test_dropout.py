@@ -33,7 +33,12 @@ WHOLE = "each entry is kept or dropped by itself: one draw for every entry of x"
 INDEPENDENT = "the entries are independent: their number varies from call to call, as a coin's does"
 RAISE = "raise ValueError for a p outside (0, 1], in both modes"
 MODES = 'raise ValueError for every mode but "train" and "test"'
+NO_GENERATOR = 'nothing is drawn in mode "test", where dropout_param need not hold "rng"'
 GENERATOR = 'draw from the generator that is given: dropout_param["rng"].random(x.shape)'
+MASK = (
+    "a mask of True and False becomes float64 as soon as a number scales it: .astype(x.dtype) "
+    f"before that keeps the dtype; {DTYPE}"
+)
 NO_ZERO = "what was dropped has no influence on the loss: its gradient is 0"
 SAME_MASK = (
     "the way back goes through the draws of the forward pass: keep its mask in the cache, and draw "
@@ -41,11 +46,10 @@ SAME_MASK = (
 )
 
 
-def _forward(
-    student: Student, x: Array, p: float, generator: np.random.Generator, mode: str = "train"
-) -> Array:
-    """The output."""
-    param = {"p": p, "mode": mode, "rng": generator}
+def _forward(student: Student, x: Array, p: float, generator: np.random.Generator | None) -> Array:
+    """The output, in mode "train" where there is a generator, and in mode "test" without one."""
+    mode = {"mode": "test"} if generator is None else {"mode": "train", "rng": generator}
+    param = {"p": p} | mode
     out, _ = out_and_cache("your forward", partial(student.dropout_forward, x, param))
     return tools.array("the output", out, x.shape)
 
@@ -65,12 +69,14 @@ def test_entries_that_are_kept(student: Student, rng: torch.Generator, p: float)
     tools.unchanged("x", x, given)
     kept = out != 0
     factors = {
-        "the entries that are kept are not scaled: inverted dropout divides them by p": 1.0,
-        "the entries that are kept are divided by the drop rate 1 - p: the share that is kept is "
-        "p": 1 / (1 - p),
-        "the entries that are kept grow: divide by p, do not multiply": p,
-        "the entries that are kept are multiplied by the drop rate": 1 - p,
-        "the entries that are kept are divided by p once": 1 / p**2,
+        "the entries that are kept are not scaled: what is the expectation of an entry then?": 1.0,
+        "the entries that are kept are divided by the drop rate 1 - p: what is the expectation of "
+        "an entry then?": 1 / (1 - p),
+        "this factor shrinks what is kept, and dropping has lowered the expectation already": p,
+        "the drop rate 1 - p as a factor lowers the expectation still more": 1 - p,
+        "the scale enters twice: is it in the mask and in the output?": 1 / p**2,
+        "the expectation is one over all draws: the scale does not follow from how many entries "
+        "one of them keeps": kept.size / max(kept.sum(), 1),
     }
     mistakes = {hint: factor * x[kept] for hint, factor in factors.items()}
     tools.close("what is kept of the activations", out[kept], x[kept] / p, mistakes)
@@ -107,7 +113,10 @@ def test_number_of_dropped_entries_varies(student: Student, rng: torch.Generator
     A right answer drops the same number twelve times less than once in 10^10 courses.
     """
     x = normal(rng, 10, 10)
-    counts = {int(_dropped(student, x, 0.5, rng).sum()) for _ in range(12)}
+    zeros = [_dropped(student, x, 0.5, rng) for _ in range(12)]
+    alike = all(np.array_equal(zero, zeros[0]) for zero in zeros)
+    tools.require(not alike, "twelve generators drop the same entries", FIXED_SEED)
+    counts = {int(zero.sum()) for zero in zeros}
     tools.require(len(counts) > 1, "every call drops the same number of entries", INDEPENDENT)
 
 
@@ -115,13 +124,15 @@ def test_number_of_dropped_entries_varies(student: Student, rng: torch.Generator
 def test_dropout_in_test_mode(student: Student, rng: torch.Generator) -> None:
     """In mode "test" the activations come back as they are."""
     p, x = 0.3, normal(rng, 6, 4, 3)
-    out = _forward(student, x.copy(), p, tools.numpy_generator(rng), "test")
+    with tools.explained(NO_GENERATOR, "KeyError: 'rng'"):
+        out = _forward(student, x.copy(), p, None)
     dropped = bool((out == 0).any())
     tools.require(not dropped, 'entries are dropped in mode "test"', "nothing is dropped there")
     mistakes = {
         "inverted dropout has scaled in training: nothing is left to do at test time": p * x,
-        "at test time nothing is scaled here; and vanilla dropout's factor is the keep rate p, not "
-        "the drop rate": (1 - p) * x,
+        "at test time nothing is scaled, and no form of dropout scales by the drop rate": (
+            (1 - p) * x
+        ),
         "nothing is dropped at test time, so nothing is scaled either": x / p,
     }
     tools.close("the output", out, x, mistakes)
@@ -134,7 +145,7 @@ def test_dropout_of_nothing(student: Student, rng: torch.Generator) -> None:
         out = _forward(student, x.copy(), 1.0, tools.numpy_generator(rng))
         tools.close("the output for p = 1", out, x)
     message = f"the output of float32 activations has dtype {out.dtype}"
-    tools.require(out.dtype == np.float32, message, DTYPE)
+    tools.require(out.dtype == np.float32, message, MASK)
 
 
 @pytest.mark.task("dropout_forward", weight=1, page=PAGE)
@@ -172,13 +183,14 @@ def _scales(p: float, mode: str) -> dict[str, float]:
     if mode == "test":
         return {
             "nothing is scaled in mode test, so the gradient passes as it is": p,
-            "nothing is scaled in mode test: the gradient is divided by p in training alone": 1 / p,
+            "nothing is scaled in mode test: the gradient is scaled in training alone": 1 / p,
         }
     return {
-        "what was kept was divided by p in the forward pass, and so is its gradient": p,
-        "the gradient is divided by p once, as the activations were": 1 / p,
-        "the gradient is divided by p, as the activations were, and not multiplied": p**2,
-        "what was kept was divided by p, and here the gradient is divided by 1 - p": p / (1 - p),
+        "what was kept was scaled in the forward pass, and so is its gradient": p,
+        "the gradient is scaled as often as the activations were, and here once more": 1 / p,
+        "the gradient is scaled by the factor of the activations, and here by its inverse": p**2,
+        "the gradient is scaled by the factor of the activations, and here by the inverse of the "
+        "drop rate": p / (1 - p),
     }
 
 

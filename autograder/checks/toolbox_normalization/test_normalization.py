@@ -20,6 +20,7 @@ from autograder.checks.toolbox_normalization.inputs import (
     Layer,
     close,
     is_finite,
+    missing_settings,
     wrong_sizes,
 )
 from autograder.student import Student
@@ -71,8 +72,9 @@ def test_running_statistics(student: Student, rng: torch.Generator) -> None:
 
 @pytest.mark.task("batchnorm_forward", weight=1, page=RUNNING)
 def test_first_steps(student: Student, rng: torch.Generator) -> None:
-    """Two steps from a bn_param that holds nothing but the mode."""
+    """Two steps, and mode "test", from a bn_param that holds nothing but the mode."""
     batch_norm.check_first_steps(student.batchnorm_forward, rng, (4, 3))
+    batch_norm.check_without_statistics(student.batchnorm_forward, rng, (3, 5))
 
 
 @pytest.mark.task("batchnorm_forward", weight=2, page=RUNNING)
@@ -103,7 +105,7 @@ def test_other_modes(student: Student, rng: torch.Generator) -> None:
 def _layer_normed(student: Student, layer: Layer, param: dict[str, float]) -> Array:
     """The output; the arguments are not modified."""
     given, before = layer.arguments, dict(param)
-    with wrong_sizes():
+    with wrong_sizes(), missing_settings("ln_param"):
         call = partial(student.layernorm_forward, *given.values(), param)
         out, _ = out_and_cache("your forward", call)
     for name, value in layer.arguments.items():

@@ -21,6 +21,7 @@ from autograder.checks.toolbox_normalization.inputs import (
     Array,
     Layer,
     close,
+    missing_settings,
     wrong_sizes,
 )
 from autograder.student import Student
@@ -88,8 +89,9 @@ def test_running_statistics(student: Student, rng: torch.Generator) -> None:
 
 @pytest.mark.task("spatial_batchnorm_forward", weight=1, page=SPATIAL)
 def test_first_steps(student: Student, rng: torch.Generator) -> None:
-    """Two steps from a bn_param that holds nothing but the mode."""
+    """Two steps, and mode "test", from a bn_param that holds nothing but the mode."""
     batch_norm.check_first_steps(student.spatial_batchnorm_forward, rng, (2, 4, 3, 2))
+    batch_norm.check_without_statistics(student.spatial_batchnorm_forward, rng, (2, 3, 2, 4))
 
 
 @pytest.mark.task("spatial_batchnorm_forward", weight=2, page=SPATIAL)
@@ -120,7 +122,7 @@ def test_other_modes(student: Student, rng: torch.Generator) -> None:
 def _group_normed(student: Student, layer: Layer, **param: float) -> Array:
     """The output; the arguments are not modified."""
     given, before = layer.arguments, dict(param)
-    with wrong_sizes():
+    with wrong_sizes(), missing_settings("gn_param"):
         call = partial(student.spatial_groupnorm_forward, *given.values(), layer.groups, param)
         out, _ = out_and_cache("your forward", call)
     for name, value in layer.arguments.items():
