@@ -16,7 +16,8 @@ def numerical_gradient(
     Book: unit 4, page `gradient_check`.
 
     Args:
-        f: the function; it takes an array like x and returns a number.
+        f: the function, called twice for each entry of x; it takes an array like x and returns a
+            number.
         x: the point, an array of floats of any shape, also () and also a view of other memory;
             after the call it holds exactly the numbers that it held before.
         h: the step, a positive number.

@@ -13,7 +13,16 @@ from autograder.notebook import NotebookChannel
 from autograder.sandbox import Limits
 from autograder.student import LocalChannel, Student
 from autograder.submission import CodeCell
-from tests.matrix import SECRET, failures_of_reference, forbidden_in, graded, reference_namespace
+from tests.matrix import (
+    SECRET,
+    failures_of_reference,
+    forbidden_in,
+    graded,
+    local_student,
+    reference_namespace,
+    variants_of,
+)
+from tests.test_anatomy import complaint
 from tests.test_checks_by_hand import STRANGE
 
 ASSIGNMENT = Assignment.load("toolbox_layers")
@@ -164,6 +173,76 @@ def test_backward_says_that_forward_is_wrong(layer: str, forward: Callable[..., 
     allowed = {gradients.FORWARD_FIRST, gradients.PAIR}
     assert set(verdict.hints) <= allowed, verdict.hints
     assert all("forward" in failure.message for failure in verdict.failures)
+
+
+def affine_with_rows(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> Any:
+    rows = x.reshape(len(x), -1)
+    return rows @ w + b, {"rows": rows, "shape": x.shape, "w": w}
+
+
+def affine_that_uses_up_its_cache(dout: np.ndarray, cache: Any) -> Any:
+    dx = (dout @ cache["w"].T).reshape(cache["shape"])
+    return dx, cache.pop("rows").T @ dout, dout.sum(axis=0)
+
+
+def relu_with_a_mask(x: np.ndarray) -> Any:
+    return np.maximum(x, 0), (x > 0).astype(float)
+
+
+def relu_in_place_of_its_mask(dout: np.ndarray, cache: Any) -> Any:
+    cache *= dout
+    return cache
+
+
+@pytest.mark.parametrize(
+    ("layer", "forward", "backward"),
+    [
+        ("affine", affine_with_rows, affine_that_uses_up_its_cache),
+        ("relu", relu_with_a_mask, relu_in_place_of_its_mask),
+    ],
+)
+def test_a_cache_of_its_own_is_not_changed(
+    layer: str, forward: Callable[..., Any], backward: Callable[..., Any]
+) -> None:
+    namespace = {f"{layer}_forward": forward, f"{layer}_backward": backward}
+    verdict = graded(ASSIGNMENT, f"{layer}_backward", Student(LocalChannel(namespace)))
+    assert verdict.hints == [gradients.CACHE_STAYS]
+
+
+VIEWED = [f"{layer}_{way}" for layer in PAIRS for way in ("forward", "backward")]
+
+
+@pytest.mark.parametrize("task", [*VIEWED, "softmax_loss", "numerical_gradient"])
+def test_a_view_reaches_the_answer_as_a_view(task: str) -> None:
+    called = task.replace("backward", "forward")
+    side_by_side: list[bool] = []
+    namespace = reference_namespace(ASSIGNMENT)
+    reference = namespace[called]
+
+    def watched(*args: Any, **options: Any) -> Any:
+        side_by_side.extend(arg.flags.forc for arg in args if isinstance(arg, np.ndarray))
+        return reference(*args, **options)
+
+    verdict = graded(ASSIGNMENT, task, Student(LocalChannel(namespace | {called: watched})))
+    assert verdict.status == "correct", verdict.failures
+    assert not all(side_by_side), "no array whose entries lie apart in memory came"
+
+
+@pytest.mark.parametrize("task", ["affine_forward", "relu_forward"])
+def test_the_visible_check_names_a_forgotten_cache(task: str) -> None:
+    forward = reference_namespace(ASSIGNMENT)[task]
+    found = complaint(ASSIGNMENT, ASSIGNMENT.task(task), lambda *args: forward(*args)[0])
+    assert found is not None and "forward returns two things" in found
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [("no_maximum", "exp overflows"), ("one_maximum_for_all", "of its own row")],
+)
+def test_no_maximum_and_one_for_all_rows_are_told_apart(answer: str, words: str) -> None:
+    [variant] = [v for v in variants_of(ASSIGNMENT, "softmax_loss") if v.name == answer]
+    [hint] = graded(ASSIGNMENT, "softmax_loss", local_student({}, variant)).hints
+    assert words in hint
 
 
 @pytest.mark.parametrize("task", ["affine_forward", "relu_forward", "softmax_loss"])

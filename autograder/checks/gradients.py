@@ -13,6 +13,10 @@ Wrong = np.ndarray | Callable[[Mapping[str, np.ndarray], np.ndarray], np.ndarray
 
 PAIR = "forward returns two things, the output and a cache: return out, cache"
 FORWARD_FIRST = "backward is checked with the cache of your own forward: mend forward first"
+CACHE_STAYS = (
+    "backward changes the cache, or an array in it: a second call finds other values there; work "
+    "on copies"
+)
 
 RELATIVE, ABSOLUTE = 1e-6, 1e-8  # of differences in float64
 
@@ -34,6 +38,7 @@ def backward_agrees(
     reference: Callable[..., np.ndarray],
     rng: np.random.Generator,
     mistakes: Mapping[str, Mapping[str, Wrong]] | None = None,
+    keeps_cache: bool = False,
 ) -> None:
     """Compare every coordinate of every gradient, for a random upstream gradient.
 
@@ -43,8 +48,9 @@ def backward_agrees(
     what is right.
     mistakes: by the name of an input, the wrong gradients by hint; a function is called with the
     inputs and the upstream gradient. Without a match the pattern of the errors gives the hint.
+    keeps_cache: whether a second call with the same cache must give the same gradients.
     """
-    values = [value.copy(order="K") for value in inputs.values()]
+    values = [tools.copied(value) for value in inputs.values()]
     out, cache = _from_forward(lambda: student_forward(*values))
     expected_out = reference(*inputs.values())
     upstream = lab.upstream_gradient(expected_out, rng)
@@ -60,6 +66,8 @@ def backward_agrees(
         _blame_forward(out, expected_out)
         raise
     tools.unchanged("dout", upstream, given)
+    if keeps_cache:
+        _compare_again(gradients, lambda: student_backward(upstream.copy(), cache), inputs)
     for (name, before), after in zip(inputs.items(), values, strict=True):
         tools.unchanged(name, before, after)
 
@@ -104,6 +112,21 @@ def _measured(
         return float((upstream * reference(*values)).sum())
 
     return np.asarray(lab.differences(scalar, inputs[name]))
+
+
+def _compare_again(
+    gradients: Mapping[str, np.ndarray],
+    again: Callable[[], Any],
+    inputs: Mapping[str, np.ndarray],
+) -> None:
+    # An answer may be an array of the cache itself, which the second call would change with it.
+    first = {name: gradient.copy() for name, gradient in gradients.items()}
+    try:
+        for name, gradient in _by_name(again(), inputs).items():
+            tools.close(f"d{name}", gradient, first[name])
+    except (Mistake, StudentError) as error:
+        message = f"a second call of backward with the same cache: {error}"[:600]
+        raise Mistake(message, CACHE_STAYS) from None
 
 
 def _made(

@@ -12,8 +12,8 @@ import torch
 from autograder.student import Handle, StudentError
 
 __all__ = [
-    *("AUTOGRAD", "Mistake", "StudentError", "array", "close", "explained", "graph_is_off"),
-    *("number", "numpy_generator", "require", "tensor", "unchanged", "wrong_view"),
+    *("AUTOGRAD", "Mistake", "StudentError", "array", "close", "copied", "explained"),
+    *("graph_is_off", "number", "numpy_generator", "require", "tensor", "unchanged", "wrong_view"),
 ]
 
 AUTOGRAD = [
@@ -101,6 +101,15 @@ def array(
     if dtype is not None and value.dtype != np.dtype(dtype):
         raise Mistake(f"{name} must have dtype {np.dtype(dtype)}, and has dtype {value.dtype}")
     return value
+
+
+def copied(value: np.ndarray) -> np.ndarray:
+    """A copy whose entries lie as far apart in memory; NumPy's own closes the gaps of a view."""
+    low, high = np.lib.array_utils.byte_bounds(value)
+    first = value.__array_interface__["data"][0] - low
+    copy = np.ndarray(value.shape, value.dtype, bytearray(high - low), first, value.strides)
+    copy[...] = value
+    return copy
 
 
 def numpy_generator(rng: torch.Generator) -> np.random.Generator:

@@ -206,6 +206,13 @@ slip(
 
 slip(
     Net,
+    "loss_over_classes_too",
+    {"-log_p[own].mean()": "-(log_p * np.eye(log_p.shape[1])[y]).mean()"},
+    hint="softmax_loss",
+)
+
+slip(
+    Net,
     "of_rows_alone",
     {"X.reshape(len(X), -1)": "X"},
     hint="flatten",

@@ -54,6 +54,23 @@ def entry_by_entry_with_flat(
     return gradient
 
 
+@right("numerical_gradient")
+def divided_at_the_end(
+    f: Callable[[np.ndarray], float], x: np.ndarray, h: float = 1e-5
+) -> np.ndarray:
+    if x.dtype.kind != "f":
+        raise TypeError("x must hold floats")
+    gradient = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        old = x[index]
+        x[index] = old + h
+        gradient[index] = f(x)
+        x[index] = old - h
+        gradient[index] -= f(x)
+        x[index] = old
+    return gradient / (2 * h)  # a NumPy number where x has no dimension
+
+
 slip(
     gradients.numerical_gradient,
     "to_one_side",
@@ -124,6 +141,13 @@ slip(
         "use x.astype(float)')\n": ""
     },
     hint="raise TypeError",
+)
+
+slip(
+    gradients.numerical_gradient,
+    "takes_float64_alone",
+    {"not np.issubdtype(x.dtype, np.floating)": "x.dtype != np.float64"},
+    hint="float32",
 )
 
 slip(

@@ -194,6 +194,18 @@ slip(
 
 slip(
     layers.affine_backward,
+    "affine_backward_takes_the_step",
+    {
+        "return ((dout @ w.T).reshape(x.shape), rows.T @ dout, dout.sum(axis=0))": (
+            "dx, dw = ((dout @ w.T).reshape(x.shape), rows.T @ dout)\n"
+            "    w -= 0.01 * dw\n    return (dx, dw, dout.sum(axis=0))"
+        )
+    },
+    hint="the cache",
+)
+
+slip(
+    layers.affine_backward,
     "affine_backward_with_columns_first",
     {".reshape(x.shape)": ".reshape(x.shape, order='F')"},
     hint="last dimension",
@@ -351,6 +363,13 @@ slip(
     "gradient_in_place",
     {"return dout * (cache > 0)": "dout[cache <= 0] = 0\n    return dout"},
     hint="belongs to the caller",
+)
+
+slip(
+    layers.relu_backward,
+    "gradient_in_place_of_the_cache",
+    {"return dout * (cache > 0)": "return np.multiply(dout, cache > 0, out=cache)"},
+    hint="the cache",
 )
 
 

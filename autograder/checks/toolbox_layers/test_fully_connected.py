@@ -30,6 +30,10 @@ LEAVE = "the parameters are not changed by loss: the update rule changes them, l
 MEAN = "every gradient of the data is too large: is the mean missing, 1/N?"
 THROUGH_RELU = "the gradient goes back through the ReLU as well"
 SCORES_FIRST = "the loss comes from the scores: mend the checks of the scores first"
+LOSS_OF_SCORES = (
+    "the scores are right, and the loss made of them is not: look at softmax_loss, and at the "
+    "penalty where there is one"
+)
 HALF = "the derivative of λ / 2 · w² is λ w: the half is in the loss alone"
 
 Arrays = dict[str, np.ndarray]
@@ -181,13 +185,30 @@ def _loss_and_gradients(model: Model) -> tuple[Any, Arrays]:
     return loss, shaped
 
 
+def _check_loss(model: Model, loss: Any, expected: float, mistakes: Mapping[str, float]) -> None:
+    try:
+        tools.number("the loss", loss, expected, mistakes)
+    except tools.Mistake as mistake:
+        raise tools.Mistake(mistake.message, mistake.hint or _blamed_for_loss(model)) from None
+
+
+def _blamed_for_loss(model: Model) -> str:
+    """Where a loss goes wrong that no named mistake explains."""
+    network = model.network
+    try:
+        tools.close("the scores", model.loss(network.X), network.plain_scores())
+    except (tools.Mistake, tools.StudentError):
+        return SCORES_FIRST
+    return LOSS_OF_SCORES
+
+
 def _check_gradients(student: Student, network: Network) -> None:
     """Loss and gradients without regularisation."""
-    loss, grads = _loss_and_gradients(Model(student, network))
+    model = Model(student, network)
+    loss, grads = _loss_and_gradients(model)
     expected, measured = network.measured()
     n = len(network.X)
-    with hinted(SCORES_FIRST):
-        tools.number("the loss", loss, expected, {MEAN: n * expected} if n > 1 else {})
+    _check_loss(model, loss, expected, {MEAN: n * expected} if n > 1 else {})
     passing = network.measured(_unbent_backwards)[1]
     for name in sorted(measured, reverse=True):
         mistakes = {THROUGH_RELU: passing[name]}
@@ -213,7 +234,8 @@ def test_any_depth(student: Student, rng: torch.Generator, hidden_dims: list[int
 def test_regularisation(student: Student, rng: torch.Generator) -> None:
     """Loss and gradients with regularisation, in two layers with biases that are not zero."""
     network, reg = Network.draw(rng, [5]), 0.4
-    loss, grads = _loss_and_gradients(Model(student, network, reg))
+    model = Model(student, network, reg)
+    loss, grads = _loss_and_gradients(model)
     data, measured = network.measured()
     n, penalty = len(network.X), reg / 2 * network.squares()
     last = reg / 2 * float((network.params["W2"] ** 2).sum())
@@ -229,8 +251,7 @@ def test_regularisation(student: Student, rng: torch.Generator) -> None:
         all_layers: data + last,
         "the penalty is added to the mean over the batch": n * data + penalty,
     }
-    with hinted(SCORES_FIRST):
-        tools.number("the loss", loss, data + penalty, mistakes)
+    _check_loss(model, loss, data + penalty, mistakes)
     passing = network.measured(_unbent_backwards)[1]
     for name in sorted(measured, reverse=True):
         gradient, value = measured[name], reg * network.params[name]

@@ -26,6 +26,7 @@ ANY_SHAPE = "x may have any shape: np.ndindex(x.shape) gives every index, also t
 FLAT = "reshape(-1) of an array that is not contiguous makes a copy: f never sees the step"
 SHAPE_OF_X = "the gradient has one entry for each entry of x: give it the shape of x"
 DTYPE_OF_X = "the gradient has the dtype of x: np.zeros_like(x) instead of np.zeros(x.shape)"
+FLOAT32_TOO = "float32 is a float as well: TypeError is for whole numbers and truth values alone"
 NO_WHOLE_NUMBERS = "raise TypeError where x holds whole numbers or truth values: no step fits there"
 LOOSE = 1e-3  # a difference to one side passes: one check is about the kind of difference
 
@@ -53,9 +54,15 @@ class Probe:
 
 
 def _gradient(student: Student, f: Any, x: np.ndarray, **options: float) -> np.ndarray:
-    with tools.explained(ANY_SHAPE, "unpack", "IndexError", "TypeError", "too many indices"):
+    type_error = ANY_SHAPE if x.dtype == np.float64 else FLOAT32_TOO
+    with (
+        tools.explained(type_error, "TypeError"),
+        tools.explained(ANY_SHAPE, "unpack", "IndexError", "too many indices"),
+    ):
         answer = student.numerical_gradient(f, x, **options)
-    found = tools.array("the gradient", answer, None)
+    # Arithmetic with an array of no dimension gives a number, which is as good as the array.
+    is_number = x.ndim == 0 and isinstance(answer, np.generic | float)
+    found = tools.array("the gradient", answer, () if is_number else None)
     message = f"the gradient must have shape {x.shape}, and has shape {found.shape}"
     tools.require(found.shape == x.shape, message, SHAPE_OF_X)
     return found

@@ -41,7 +41,7 @@ def _affine(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _check_affine(student: Student, layer: Inputs) -> None:
     x, w, b = layer.values()
-    given = {name: value.copy(order="K") for name, value in layer.items()}
+    given = {name: tools.copied(value) for name, value in layer.items()}
     with hinted():
         answer = gradients.out_and_cache(
             "affine_forward", lambda: student.affine_forward(*given.values())
@@ -123,6 +123,7 @@ def _check_affine_backward(student: Student, rng: torch.Generator, layer: Inputs
             _affine,
             tools.numpy_generator(rng),
             _affine_mistakes(),
+            keeps_cache=True,
         )
 
 
@@ -163,7 +164,7 @@ def _away_from_zero(rng: torch.Generator, *shape: int) -> np.ndarray:
 
 
 def _check_relu(student: Student, x: np.ndarray) -> None:
-    given = x.copy(order="K")
+    given = tools.copied(x)
     answer = gradients.out_and_cache("relu_forward", lambda: student.relu_forward(given))
     out = tools.array("out", answer[0], x.shape)
     mistakes = {
@@ -223,6 +224,7 @@ def _check_relu_backward(student: Student, rng: torch.Generator, x: np.ndarray) 
         _relu,
         tools.numpy_generator(rng),
         {"x": _relu_mistakes()},
+        keeps_cache=True,
     )
 
 

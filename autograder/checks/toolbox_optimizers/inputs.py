@@ -56,7 +56,7 @@ class UpdateRule:
 def step(rule: UpdateRule, call: Callable[..., Any], *arguments: Any) -> tuple[np.ndarray, Config]:
     """One step of the student's, of the right form; w and dw are verified to be unchanged."""
     w, dw = arguments[:2]
-    given = w.copy(order="K"), dw.copy(order="K")
+    given = tools.copied(w), tools.copied(dw)
     with (
         tools.explained(NONE, "NoneType", "KeyError"),
         tools.explained(OWN_STATE, "could not be broadcast"),
