@@ -9,38 +9,15 @@ import torch
 from torch import Tensor
 
 from autograder.assignment import Assignment
-from autograder.checking import run_checks, unexpected
 from autograder.student import LocalChannel, Student
 from solutions import by_hand
-from tests.matrix import SECRET, failures_of_reference, forbidden_in, graded, reference_namespace
+from tests.matrix import failures_of_reference, forbidden_in, graded, reference_namespace
+from tests.strange import STRANGE, require_failure
 
 ASSIGNMENT = Assignment.load("perceptron")
 NUMBERS = [task.name for task in ASSIGNMENT.tasks if task.kind == "number"]
 FUNCTIONS = [task.name for task in ASSIGNMENT.tasks if hasattr(by_hand, task.name)]
 KEYS = ["X", "h_tilde", "h", "y_tilde", "y_hat", "Wh", "bh", "Wy", "by"]
-
-STRANGE: dict[str, Any] = {
-    "nothing": None,
-    "true": True,
-    "text": "1.5",
-    "bytes": b"1.5",
-    "huge": 10**400,
-    "nan": float("nan"),
-    "complex": 1 + 2j,
-    "function": len,
-    "array": np.ones((3, 4)),
-    "array of text": np.array(["a"]),
-    "empty": torch.zeros(0),
-    "scalar nan": torch.tensor(float("nan")),
-    "whole numbers": torch.arange(6).reshape(2, 3),
-    "truth values": torch.ones(5, dtype=torch.bool),
-    "complex tensor": torch.ones(7, 4, dtype=torch.complex64),
-    "half": torch.ones(7, 4, dtype=torch.float16),
-    "infinite": torch.full((7, 4), float("inf")),
-    "sparse": torch.eye(3).to_sparse(),
-    "five axes": torch.ones(1, 1, 1, 1, 1),
-    "with graph": torch.ones(7, 4, requires_grad=True) * 2,
-}
 
 
 def wrapped(value: Any) -> dict[str, Any]:
@@ -61,23 +38,14 @@ def test_no_strange_value_breaks_a_check_or_earns_full_marks(name: str) -> None:
     answers = dict.fromkeys(FUNCTIONS, STRANGE[name]) | wrapped(STRANGE[name])
     for task, answer in answers.items():
         namespace[task] = lambda *args, answer=answer, **options: answer
-    fails_everything(namespace)
+    require_failure(ASSIGNMENT, namespace, [*FUNCTIONS, *NUMBERS])
 
 
 @pytest.mark.parametrize("name", ["nothing", "text", "function", "array", "five axes"])
 def test_a_strange_value_without_its_container_fails_alike(name: str) -> None:
     namespace: dict[str, Any] = dict.fromkeys(NUMBERS, STRANGE[name])
     namespace |= dict.fromkeys(FUNCTIONS, lambda *args, **options: STRANGE[name])
-    fails_everything(namespace)
-
-
-def fails_everything(namespace: dict[str, Any]) -> None:
-    """Every task fails, and no check falls over what came."""
-    student = Student(LocalChannel(namespace))
-    outcomes = run_checks(ASSIGNMENT, student, [*FUNCTIONS, *NUMBERS], secret=SECRET)
-    assert unexpected(outcomes) == []
-    failed = {outcome.task for outcome in outcomes if outcome.failure}
-    assert failed == {*FUNCTIONS, *NUMBERS}
+    require_failure(ASSIGNMENT, namespace, [*FUNCTIONS, *NUMBERS])
 
 
 def test_numbers_of_another_type_are_as_good() -> None:

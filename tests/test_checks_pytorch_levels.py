@@ -23,8 +23,8 @@ from autograder.student import LocalChannel, Student
 from autograder.submission import CodeCell
 from solutions.levels import ThreeLayerConvNet, sequential_convnet
 from tests.matrix import SECRET, failures_of_reference, forbidden_in, graded, reference_namespace
+from tests.strange import STRANGE, require_failure
 from tests.test_anatomy import complaint
-from tests.test_checks_by_hand import STRANGE
 
 ASSIGNMENT = Assignment.load("pytorch_levels")
 FUNCTIONS = [task.name for task in ASSIGNMENT.tasks if task.kind in ("function", "class")]
@@ -42,9 +42,7 @@ def failed(outcomes: list[Outcome]) -> set[str]:
 @pytest.mark.parametrize("name", STRANGE)
 def test_no_strange_value_breaks_a_check_or_earns_full_marks(name: str) -> None:
     namespace = dict.fromkeys(FUNCTIONS, lambda *args, **options: STRANGE[name])
-    outcomes = outcomes_of(namespace, FUNCTIONS)
-    assert unexpected(outcomes) == []
-    assert failed(outcomes) == set(FUNCTIONS)
+    require_failure(ASSIGNMENT, namespace, FUNCTIONS)
 
 
 @pytest.mark.parametrize("method", ["forward", "state_dict", "named_parameters"])

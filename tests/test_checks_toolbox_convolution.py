@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from autograder.assignment import Assignment
-from autograder.checking import run_checks, unexpected
 from autograder.checks.gradients import FORWARD_FIRST
 from autograder.checks.toolbox_convolution.test_convolutions import SECONDS, TOO_SLOW
 from autograder.notebook import NotebookChannel
@@ -19,7 +18,6 @@ from autograder.solve import answer
 from autograder.student import LocalChannel, Student
 from autograder.submission import CodeCell
 from tests.matrix import (
-    SECRET,
     failures_of_reference,
     forbidden_in,
     graded,
@@ -27,7 +25,7 @@ from tests.matrix import (
     reference_namespace,
     variants_of,
 )
-from tests.test_checks_by_hand import STRANGE
+from tests.strange import STRANGE, require_failure
 
 ASSIGNMENT = Assignment.load("toolbox_convolution")
 REFERENCE = reference_namespace(ASSIGNMENT)
@@ -47,23 +45,17 @@ def verdict(task: str, changed: dict[str, Any]) -> TaskResult:
 # ---- strange values -----------------------------------------------------------------------------
 
 
-def fails_everything(namespace: dict[str, Any]) -> None:
-    """Every task fails, and no check falls over what came."""
-    student = Student(LocalChannel(namespace))
-    outcomes = run_checks(ASSIGNMENT, student, [*FUNCTIONS, *NUMBERS], secret=SECRET)
-    assert unexpected(outcomes) == []
-    assert {outcome.task for outcome in outcomes if outcome.failure} == {*FUNCTIONS, *NUMBERS}
-
-
 @pytest.mark.parametrize("name", STRANGE)
 def test_no_strange_value_breaks_a_check_or_earns_full_marks(name: str) -> None:
     strange = STRANGE[name]
     namespace: dict[str, Any] = dict.fromkeys(NUMBERS, strange)
-    fails_everything(namespace | dict.fromkeys(FUNCTIONS, lambda *args: strange))
+    namespace |= dict.fromkeys(FUNCTIONS, lambda *args: strange)
+    require_failure(ASSIGNMENT, namespace, [*FUNCTIONS, *NUMBERS])
     pairs = dict.fromkeys(FORWARDS, lambda *args: (strange, strange))
     triples = dict.fromkeys(map(backward_of, FORWARDS), lambda *args: (strange,) * 3)
     columns = dict.fromkeys(["im2col", "col2im"], lambda *args: [strange])
-    fails_everything(namespace | pairs | triples | columns)
+    namespace |= pairs | triples | columns
+    require_failure(ASSIGNMENT, namespace, [*FUNCTIONS, *NUMBERS])
 
 
 @pytest.mark.parametrize("name", STRANGE)
@@ -71,9 +63,7 @@ def test_strange_gradients_after_a_correct_forward_pass(name: str) -> None:
     strange = STRANGE[name]
     for forward in FORWARDS:
         changed = {backward_of(forward): lambda *args: (strange, strange, strange)}
-        student = Student(LocalChannel(REFERENCE | changed))
-        outcomes = run_checks(ASSIGNMENT, student, [backward_of(forward)], secret=SECRET)
-        assert unexpected(outcomes) == []
+        outcomes = require_failure(ASSIGNMENT, REFERENCE | changed, [backward_of(forward)])
         assert all(outcome.failure for outcome in outcomes)
 
 

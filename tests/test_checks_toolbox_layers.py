@@ -7,14 +7,12 @@ import numpy as np
 import pytest
 
 from autograder.assignment import Assignment
-from autograder.checking import run_checks, unexpected
 from autograder.checks import gradients
 from autograder.notebook import NotebookChannel
 from autograder.sandbox import Limits
 from autograder.student import LocalChannel, Student
 from autograder.submission import CodeCell
 from tests.matrix import (
-    SECRET,
     failures_of_reference,
     forbidden_in,
     graded,
@@ -22,8 +20,8 @@ from tests.matrix import (
     reference_namespace,
     variants_of,
 )
+from tests.strange import STRANGE, require_failure
 from tests.test_anatomy import complaint
-from tests.test_checks_by_hand import STRANGE
 
 ASSIGNMENT = Assignment.load("toolbox_layers")
 FUNCTIONS = [task.name for task in ASSIGNMENT.tasks if task.kind in ("function", "class")]
@@ -48,19 +46,13 @@ def test_no_strange_value_breaks_a_check_or_earns_full_marks(name: str) -> None:
         "numerical_gradient": lambda *args: strange,
         "FullyConnectedNet": Network,
     }
-    fails_everything(namespace)
+    require_failure(ASSIGNMENT, namespace, FUNCTIONS)
 
 
 @pytest.mark.parametrize("name", ["nothing", "text", "function", "array", "five axes"])
 def test_a_strange_value_without_its_container_fails_alike(name: str) -> None:
-    fails_everything(dict.fromkeys(FUNCTIONS, lambda *args, **options: STRANGE[name]))
-
-
-def fails_everything(namespace: dict[str, Any]) -> None:
-    """Every task fails, and no check falls over what came."""
-    outcomes = run_checks(ASSIGNMENT, Student(LocalChannel(namespace)), FUNCTIONS, secret=SECRET)
-    assert unexpected(outcomes) == []
-    assert {outcome.task for outcome in outcomes if outcome.failure} == set(FUNCTIONS)
+    namespace = dict.fromkeys(FUNCTIONS, lambda *args, **options: STRANGE[name])
+    require_failure(ASSIGNMENT, namespace, FUNCTIONS)
 
 
 @pytest.mark.parametrize("secret", [b"first", b"second", b"third"])

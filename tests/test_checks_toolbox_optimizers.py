@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from autograder.assignment import Assignment
-from autograder.checking import run_checks, unexpected
 from autograder.checks.toolbox_optimizers.inputs import OWN_STATE
 from autograder.student import LocalChannel, Student
 from tests.matrix import (
-    SECRET,
     failures_of_reference,
     forbidden_in,
     graded,
@@ -18,7 +16,7 @@ from tests.matrix import (
     reference_namespace,
     variants_of,
 )
-from tests.test_checks_by_hand import STRANGE
+from tests.strange import STRANGE, require_failure
 
 ASSIGNMENT = Assignment.load("toolbox_optimizers")
 NUMBERS = [task.name for task in ASSIGNMENT.tasks if task.kind == "number"]
@@ -37,23 +35,14 @@ def test_no_strange_value_breaks_a_check_or_earns_full_marks(name: str) -> None:
     namespace: dict[str, Any] = dict.fromkeys(FUNCTIONS, lambda *args, **options: strange)
     namespace |= {"refine": lambda *args: (strange, strange)} | dict.fromkeys(NUMBERS, strange)
     namespace |= dict.fromkeys(RULES, lambda *args: (strange, {"learning_rate": strange}))
-    fails_everything(namespace)
+    require_failure(ASSIGNMENT, namespace, [*FUNCTIONS, *NUMBERS])
 
 
 @pytest.mark.parametrize("name", ["nothing", "text", "function", "array", "five axes"])
 def test_a_strange_value_without_its_container_fails_alike(name: str) -> None:
     namespace: dict[str, Any] = dict.fromkeys(NUMBERS, STRANGE[name])
     namespace |= dict.fromkeys(FUNCTIONS, lambda *args, **options: STRANGE[name])
-    fails_everything(namespace)
-
-
-def fails_everything(namespace: dict[str, Any]) -> None:
-    """Every task fails, and no check falls over what came."""
-    student = Student(LocalChannel(namespace))
-    outcomes = run_checks(ASSIGNMENT, student, [*FUNCTIONS, *NUMBERS], secret=SECRET)
-    assert unexpected(outcomes) == []
-    failed = {outcome.task for outcome in outcomes if outcome.failure}
-    assert failed == {*FUNCTIONS, *NUMBERS}
+    require_failure(ASSIGNMENT, namespace, [*FUNCTIONS, *NUMBERS])
 
 
 @pytest.mark.parametrize("name", STRANGE)
@@ -72,10 +61,7 @@ def test_a_state_may_be_strange(name: str) -> None:
         return rule
 
     tasks = [task for task, state in RULES.items() if state]
-    student = Student(LocalChannel({task: strange(task) for task in tasks}))
-    outcomes = run_checks(ASSIGNMENT, student, tasks, secret=SECRET)
-    assert unexpected(outcomes) == []
-    assert {outcome.task for outcome in outcomes if outcome.failure} == set(tasks)
+    require_failure(ASSIGNMENT, {task: strange(task) for task in tasks}, tasks)
 
 
 @pytest.mark.parametrize("task", RULES)

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from autograder.assignment import Assignment
-from autograder.checking import run_checks, unexpected
+from autograder.checking import run_checks
 from autograder.student import LocalChannel, Student
 from solutions.vit import ViT
 from tests.matrix import SECRET, failures_of_reference, forbidden_in, graded, reference_namespace
-from tests.test_checks_by_hand import STRANGE
+from tests.strange import STRANGE, require_failure
 
 ASSIGNMENT = Assignment.load("vit")
 NUMBERS = [task.name for task in ASSIGNMENT.tasks if task.kind == "number"]
@@ -23,12 +23,7 @@ def test_no_strange_value_breaks_a_check_or_earns_full_marks(name: str) -> None:
     strange = STRANGE[name]
     namespace: dict[str, Any] = dict.fromkeys(NUMBERS, strange)
     namespace |= dict.fromkeys(FUNCTIONS, lambda *args, **options: strange)
-    outcomes = run_checks(
-        ASSIGNMENT, Student(LocalChannel(namespace)), [*FUNCTIONS, *NUMBERS], secret=SECRET
-    )
-    assert unexpected(outcomes) == []
-    failed = {outcome.task for outcome in outcomes if outcome.failure}
-    assert failed == {*FUNCTIONS, *NUMBERS}
+    require_failure(ASSIGNMENT, namespace, [*FUNCTIONS, *NUMBERS])
 
 
 @pytest.mark.parametrize("name", STRANGE)
@@ -42,11 +37,7 @@ def test_a_model_and_a_list_of_losses_may_be_strange_inside(name: str) -> None:
     def fit(model: nn.Module, X: Any, y: Any, epochs: int, *args: Any, **options: Any) -> Any:
         return [strange] * epochs
 
-    namespace = {"ViT": Strange, "fit": fit}
-    student = Student(LocalChannel(namespace))
-    outcomes = run_checks(ASSIGNMENT, student, ["ViT", "fit"], secret=SECRET)
-    assert unexpected(outcomes) == []
-    assert {outcome.task for outcome in outcomes if outcome.failure} == {"ViT", "fit"}
+    require_failure(ASSIGNMENT, {"ViT": Strange, "fit": fit}, ["ViT", "fit"])
 
 
 @pytest.mark.parametrize("secret", [b"first", b"second"])
