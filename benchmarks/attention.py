@@ -3,16 +3,15 @@
 Three layers read the same tokens, which are the pixels of a square map: attention by its formula,
 attention by PyTorch's fused function, with the same weights, and a convolution of 3 × 3. They take
 turns in one process. Inference is the forward pass without gradients; training is a forward and a
-backward pass. The time is the median of the repeats, in processor time, which other work on the
-machine does not change as it changes the time on the clock. The memory is the most that PyTorch's
-allocator had handed out at one moment of the pass, beyond the tokens and the weights.
+backward pass. The time is the median of the repeats, in processor time of one thread. The memory is
+the most that PyTorch's allocator had handed out at one moment of the pass, beyond the tokens and
+the weights.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.attention [--repeats N] [--record]
+    python -m benchmarks.attention [--repeats N] [--record]
 """
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.one_thread import seconds_of
 from benchmarks.results import write_results
 
 SIDES = (4, 8, 16, 24, 32, 48, 64)
@@ -81,13 +81,6 @@ def train(layer: nn.Module, X: Tensor) -> None:
 PASSES = {"inference": infer, "training": train}
 
 
-def seconds_of(work: Callable[[], None]) -> float:
-    """Seconds of processor time that a call takes."""
-    start = time.process_time()
-    work()
-    return time.process_time() - start
-
-
 def peak_bytes(work: Callable[[], None]) -> int:
     """The most bytes that a call holds at one moment, of those that it asked PyTorch for."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
@@ -141,7 +134,7 @@ def main() -> None:
     for row in rows:
         print("  ".join(f"{row[column]:>12}" for column in COLUMNS))
     if options.record:
-        command = "OMP_NUM_THREADS=1 python -m benchmarks.attention"
+        command = "python -m benchmarks.attention"
         command += f" --repeats {options.repeats} --record"
         print(write_results("attention_cost", command, "0: tokens and weights", COLUMNS, rows))
 

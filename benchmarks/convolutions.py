@@ -2,15 +2,13 @@
 
 The three compute the same layer in float32 with the same weights, on square images of growing side,
 and take turns in one process. Forward keeps what backward needs; backward gives the gradients of
-images, kernels and biases. The time is the median of the repeats, in processor time of one thread,
-which other work on the machine does not change as it changes the time on the clock.
+images, kernels and biases. The time is the median of the repeats, in processor time of one thread.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.convolutions [--repeats N] [--record]
+    python -m benchmarks.convolutions [--repeats N] [--record]
 """
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -20,6 +18,7 @@ import torch
 from rich.progress import track
 from torch.nn import functional
 
+from benchmarks.one_thread import seconds_of
 from benchmarks.results import write_results
 from solutions.convolution_loops import conv_backward_naive, conv_forward_naive
 from solutions.im2col import conv_backward_im2col, conv_forward_im2col
@@ -75,13 +74,6 @@ def require_agreement(calls: Mapping[str, Call]) -> None:
         torch.testing.assert_close(came, expected, rtol=1e-3, atol=1e-3)
 
 
-def seconds_of(call: Call) -> float:
-    """Seconds of processor time that a call takes."""
-    start = time.process_time()
-    call()
-    return time.process_time() - start
-
-
 def measure(sides: Sequence[int], repeats: int) -> list[dict[str, Any]]:
     """One row a side, pass and method, the methods of a pass timed in turn.
 
@@ -122,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for row in rows:
         print("  ".join(f"{row[column]:>16}" for column in COLUMNS))
     if options.record:
-        command = "OMP_NUM_THREADS=1 python -m benchmarks.convolutions"
+        command = "python -m benchmarks.convolutions"
         command += f" --repeats {options.repeats} --record"
         seeds = "0: images, kernels, biases and upstream gradient"
         print(write_results("convolutions", command, seeds, COLUMNS, rows))

@@ -5,12 +5,11 @@ the first convolution (the second pair has twice as many), the linear layers at 
 decay and the learning rate. Every recipe is trained from several seeds on the same distorted
 digits; the row of the recipe that all have in common stands in each of the five sweeps.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.open_model [--epochs N] [--seeds N] [--record]
+    python -m benchmarks.open_model [--epochs N] [--seeds N] [--record]
 """
 
 import argparse
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from autograder.checks.pytorch_levels.open_task import distorted_digits
+from benchmarks.one_thread import seconds_of
 from benchmarks.results import write_results
 
 COLUMNS = ["varied", "value", "seed", "numbers", "train_top1", "val_top1", "seconds"]
@@ -94,13 +94,11 @@ def top1(model: nn.Module, X: Tensor, y: Tensor) -> float:
 
 
 def measured(recipe: Recipe, seed: int, parts: Sequence[Tensor], epochs: int) -> Row:
-    """A trained recipe in numbers; seconds are those of the processor."""
+    """A trained recipe in numbers; seconds are processor time of one thread."""
     X_train, y_train, X_val, y_val = parts[:4]
     torch.manual_seed(seed)
     model = model_of(recipe)
-    start = time.process_time()
-    train(model, X_train, y_train, recipe, epochs, seed)
-    seconds = time.process_time() - start
+    seconds = seconds_of(lambda: train(model, X_train, y_train, recipe, epochs, seed))
     return {
         "seed": seed,
         "numbers": sum(value.numel() for value in model.state_dict().values()),
@@ -142,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
     for row in rows:
         print("  ".join(f"{row[column]!s:>12}" for column in COLUMNS))
     if options.record:
-        command = "OMP_NUM_THREADS=1 python -m benchmarks.open_model"
+        command = "python -m benchmarks.open_model"
         command += f" --epochs {options.epochs} --seeds {options.seeds} --record"
         seeds = f"0: images; 0 to {options.seeds - 1}: initial weights and orders"
         print(write_results("open_model", command, seeds, COLUMNS, rows))

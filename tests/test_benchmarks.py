@@ -2,13 +2,14 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from subprocess import CalledProcessError
 from typing import Any
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
 from autograder.assignment import known, read
 from autograder.errors import CourseError, UsageError
@@ -17,6 +18,7 @@ from benchmarks.classic import ClassicCourse
 from benchmarks.comparing import Marks, marks, verdict
 from benchmarks.graders import NBGRADER, OURS, Bench
 from benchmarks.measuring import measured
+from benchmarks.one_thread import seconds_of
 from benchmarks.open_model import COLUMNS as ABLATED
 from benchmarks.open_model import Recipe, model_of, swept
 from benchmarks.open_model import main as ablate
@@ -182,6 +184,27 @@ def test_wrong_options_are_one_line(words: list[str]) -> None:
         grading.parse(words)
     assert "\n" not in str(refused.value)
     assert str(refused.value).endswith("see python -m benchmarks.grading --help")
+
+
+# ---- one thread ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_call_is_timed_on_one_thread(two_threads: None) -> None:
+    def threads() -> list[int]:
+        return [torch.get_num_threads(), *(pool["num_threads"] for pool in threadpool_info())]
+
+    seen: list[int] = []
+    assert seconds_of(lambda: seen.extend(threads())) > 0
+    assert set(seen) == {1}
+    assert torch.get_num_threads() == 2
 
 
 # ---- convolutions -------------------------------------------------------------------------------
