@@ -206,7 +206,7 @@ class Student:
 
     def _foreign(self, value: Any) -> list[Any]:
         if isinstance(value, Handle):
-            return ["handle", value.number]
+            return ["handle", value.number, value.type_name]
         if callable(value):
             self._callbacks.append(value)
             return ["callback", len(self._callbacks) - 1]

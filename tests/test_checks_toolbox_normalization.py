@@ -79,6 +79,12 @@ class Named(NamedTuple):
     content: Any
 
 
+class Attributes(dict):
+    """A dict whose keys are its attributes."""
+
+    __getattr__ = dict.__getitem__
+
+
 PACKED: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "tuple": (lambda cache: (cache,), lambda kept: kept[0]),
     "list": (lambda cache: [cache, "a note"], lambda kept: kept[0]),
@@ -86,6 +92,10 @@ PACKED: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "object": (Kept, lambda kept: kept.content),
     "named tuple": (Named, lambda kept: kept.content),
     "named tuple in a dict": (lambda cache: {"x": Named(cache)}, lambda kept: kept["x"].content),
+    "dict with attributes": (
+        lambda cache: Attributes(content=cache, note="mine"),
+        lambda kept: kept.content,
+    ),
     "object in a tuple": (lambda cache: (Kept(cache), 1), lambda kept: kept[0].content),
     "function": (lambda cache: lambda: cache, lambda kept: kept()),
 }

@@ -488,9 +488,11 @@ HOSTILE_ENTRIES = {
     "generator without state": ["torch_generator", 0],
     "generator of another size": ["torch_generator", 8],
     "tuple that contains itself": ["tuple", [["object", 0]]],
-    "named tuple that contains itself": ["named", [["object", 0]], ["handle", 0, "pair"]],
-    "named tuple of nobody": ["named", [1]],
-    "named tuple of what is no handle": ["named", [1], ["list", []]],
+    "named tuple that contains itself": ["tuple", [["object", 0]], ["handle", 0, "pair"]],
+    "original that is no handle": ["tuple", [1], ["list", []]],
+    "original that is a number": ["list", [1], 5],
+    "two originals": ["dict", [], ["handle", 0, "Cache"], ["handle", 1, "Cache"]],
+    "dict that is its own key": ["dict", [[["object", 0], 1]], ["handle", 0, "Cache"]],
     "reference to nothing": ["list", [["object", 7]]],
     "negative reference": ["list", [["object", -1]]],
     "reference by truth value": ["list", [["object", True]]],
@@ -509,11 +511,18 @@ HOSTILE_ENTRIES = {
 }
 
 
+def handle(entry: list[Any]) -> list[Any]:
+    kind, number, name = entry
+    if (kind, type(number), type(name)) != ("handle", int, str):
+        raise CodecError("no handle")
+    return entry
+
+
 @pytest.mark.parametrize("entry", HOSTILE_ENTRIES.values(), ids=HOSTILE_ENTRIES.keys())
 def test_hostile_entries_are_refused(entry: list[Any]) -> None:
     data = b"\xff" * 8
     with pytest.raises(CodecError):
-        decoder = Decoder(message([entry, ["list", []]], ["object", 0], data))
+        decoder = Decoder(message([entry, ["list", []]], ["object", 0], data), handle)
         decoder.root()
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from autograder.student import Handle, LocalChannel, Student, StudentError
-from autograder.worker.codec import Encoder, Named, pack
+from autograder.worker.codec import Encoder, PeerDict, PeerList, PeerTuple, pack
 from autograder.worker.session import _OPERATIONS
 
 
@@ -73,13 +73,14 @@ def test_missing_names_are_errors_of_the_student() -> None:
     assert caught.value.type == "KeyError"
 
 
-def test_subclasses_of_containers_arrive_as_plain_ones() -> None:
+def test_containers_of_another_class_arrive_without_what_it_can_do() -> None:
     pair = namedtuple("pair", "one two")
     received = returning(
-        [pair(1, 2), OrderedDict(a=1), defaultdict(int, b=2), torch.ones(2).max(0)]
+        [pair(1, 2), OrderedDict(a=1), defaultdict(int, b=2), torch.ones(2).max(0), Stack([3])]
     )
-    assert [type(item) for item in received] == [Named, dict, dict, Named]
-    assert received[:3] == [(1, 2), {"a": 1}, {"b": 2}]
+    kinds = [PeerTuple, PeerDict, PeerDict, PeerTuple, PeerList]
+    assert [type(item) for item in received] == kinds
+    assert received[:3] == [(1, 2), {"a": 1}, {"b": 2}] and received[4] == [3]
 
 
 def test_a_tuple_of_another_class_comes_back_as_it_was() -> None:
@@ -95,6 +96,66 @@ def test_a_tuple_of_another_class_comes_back_as_it_was() -> None:
     assert isinstance(packed, tuple) and packed[0] is x is packed[1][0]
     two, plain, kept = notebook.second({"pairs": [packed, (1, 2)]})
     assert two[1] == 3 and plain and kept is packed
+
+
+class Stack(list):
+    """A list that a student wrote."""
+
+    def top(self) -> Any:
+        return self[-1]
+
+
+class Attributes(dict):
+    """A dict whose keys are its attributes."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self[name]
+
+
+def test_a_list_or_dict_of_another_class_comes_back_as_it_was_with_its_present_items() -> None:
+    mine: dict[str, Any] = {
+        "dict": Attributes(x=1),
+        "list": Stack([1]),
+        "ordered": OrderedDict(b=1, a=2),
+    }
+
+    def change(dict: Any, list: Any, ordered: Any) -> Any:
+        assert dict is mine["dict"] and list is mine["list"] and ordered is mine["ordered"]
+        seen = dict.x, list.top(), [*ordered]
+        dict["y"], list[0] = np.ones(2), 5
+        ordered.move_to_end("b")
+        return seen
+
+    notebook = student(mine=lambda: mine, change=change)
+    came = notebook.mine()
+    came["dict"]["x"] = 4
+    came["list"].append(6)
+    assert notebook.change(**came) == (4, 6, ["b", "a"])
+    assert came["dict"]["x"] == 4 and came["dict"]["y"].tolist() == [1, 1]
+    assert came["list"] == [5, 6] and [*came["ordered"]] == ["a", "b"]
+
+
+def test_arrays_of_a_dict_of_another_class_stay_the_same_ones() -> None:
+    def step(params: Any) -> None:
+        params.w -= 1
+
+    notebook = student(start=lambda: Attributes(w=np.ones(2)), step=step)
+    params = notebook.start()
+    w = params["w"]
+    notebook.step(params)
+    assert params["w"] is w and w.tolist() == [0, 0]
+
+
+class Frozen(dict):
+    def update(self, *args: Any, **items: Any) -> None:
+        raise TypeError("it is frozen")
+
+    __setitem__ = update
+
+
+def test_a_dict_that_takes_no_items_comes_back_as_a_plain_one() -> None:
+    notebook = student(start=lambda: Frozen(a=1), read=lambda cache: (cache["a"], str(type(cache))))
+    assert notebook.read(notebook.start()) == (1, "<class 'dict'>")
 
 
 class EqualDict(dict):
@@ -120,7 +181,7 @@ def test_values_that_claim_to_equal_everything_arrive_as_plain_data() -> None:
     liars = [EqualDict(a=1), torch.zeros(2).as_subclass(EqualTensor)]
     assert liars[0] == {"b": 2} and torch.equal(liars[1], torch.ones(2))  # type: ignore[arg-type]
     received = returning(liars)
-    assert type(received[0]) is dict and received[0] != {"b": 2}
+    assert type(received[0]) is PeerDict and received[0] != {"b": 2}
     assert type(received[1]) is torch.Tensor and not torch.equal(received[1], torch.ones(2))
 
 

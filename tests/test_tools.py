@@ -1,6 +1,7 @@
 """What hidden checks compare with: what passes, which hint comes, and what no message tells."""
 
 import math
+from collections import Counter, namedtuple
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from autograder.checks import tools
 from autograder.checks.tools import Mistake
 from autograder.student import Handle, LocalChannel, Student
 
+Pair = namedtuple("Pair", "one two")
 quick = settings(deadline=None, max_examples=100)
 
 
@@ -23,8 +25,12 @@ def mistake(function: Any, *arguments: Any, **options: Any) -> Mistake:
     return caught.value
 
 
+def returned(value: Any) -> Any:
+    return Student(LocalChannel({"value": lambda: value})).value("value")()
+
+
 def handle(value: Any) -> Handle:
-    found = Student(LocalChannel({"value": lambda: value})).value("value")()
+    found = returned(value)
     assert isinstance(found, Handle)
     return found
 
@@ -59,8 +65,22 @@ def test_numbers_count_as_tensors_without_dimensions(value: Any) -> None:
         (1.5, "a float"),
         (X.to(torch.complex128), "complex"),
         (handle({1, 2}), "a set"),
+        (returned(Pair(1, 2)), "a Pair of 2 items"),
+        (returned(Counter(a=1)), "a Counter"),
     ],
-    ids=["none", "list", "tuple", "array", "dict", "text", "number", "complex", "set"],
+    ids=[
+        "none",
+        "list",
+        "tuple",
+        "array",
+        "dict",
+        "text",
+        "number",
+        "complex",
+        "set",
+        "pair",
+        "Counter",
+    ],
 )
 def test_other_kinds_are_named(value: Any, words: str) -> None:
     assert words in mistake(tools.tensor, "y", value, (2, 3)).message

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from autograder.student import Handle, StudentError
+from autograder.worker.codec import Peer
 
 __all__ = [
     *("AUTOGRAD", "Mistake", "StudentError", "array", "close", "copied", "explained"),
@@ -235,13 +236,14 @@ def described(value: Any) -> str:
         return "None (is a return statement missing?)"
     if isinstance(value, Handle):
         return f"a {value.type_name}"
+    kind = value.handle.type_name if isinstance(value, Peer) else type(value).__name__
     if isinstance(value, tuple | list):
-        return f"a {type(value).__name__} of {len(value)} items"
+        return f"a {kind} of {len(value)} items"
     if isinstance(value, np.ndarray):
         return f"a NumPy array of shape {value.shape}"
     if isinstance(value, torch.Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
-    return f"a {type(value).__name__}"
+    return f"a {kind}"
 
 
 def _agrees(

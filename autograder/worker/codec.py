@@ -47,6 +47,7 @@ _NUMPY_NAME = re.compile(f"[<>|=][{_NUMPY_KINDS}][0-9]{{1,5}}")
 _LAST_CHARACTER = 0x10FFFF
 # Nested, not hashable, or of many values with one hash: extended precision is hashed as a float64.
 _SLOW_KEYS = (tuple, slice, complex, np.complexfloating, np.longdouble)
+_CONTAINERS = (tuple, list, dict)
 _DATA_PLACE = {"tensor": 4, "array": 4, "torch_generator": 1}
 
 Node = Any
@@ -58,10 +59,22 @@ class CodecError(Exception):
     """A value outside the vocabulary, or bytes that do not follow the protocol."""
 
 
-class Named(tuple):
-    """A tuple of a class of its own, whose original stays with the peer and goes back as such."""
+class Peer:
+    """A container whose class is the peer's own: the original stays there and comes back to it."""
 
     handle: Any
+
+
+class PeerTuple(Peer, tuple):
+    """The items of a tuple, such as a named one."""
+
+
+class PeerList(Peer, list):
+    """The items of a list; the original has the present ones again when it comes back."""
+
+
+class PeerDict(Peer, dict):
+    """The items of a dict, as of a list."""
 
 
 def _refuse_to_encode(value: Any) -> list[Any]:
@@ -76,17 +89,17 @@ class Encoder:
     """Collects the objects of one message.
 
     `foreign` turns a value outside the vocabulary into an entry of the table (a handle, a recipe,
-    a callback); by default such a value raises CodecError. With `keeps_tuples` it also makes the
-    handle of a tuple of another class than tuple, such as a named one: the receiver has its items
-    as a `Named`. Without, as with all lists and dicts, they are sent as plain ones.
+    a callback); by default such a value raises CodecError. With `keeps_classes` it also makes the
+    handle of a tuple, list or dict of another class than these: the receiver has its items in a
+    `Peer`. Without, they are sent as plain ones.
     """
 
-    def __init__(self, foreign: Foreign = _refuse_to_encode, keeps_tuples: bool = False) -> None:
+    def __init__(self, foreign: Foreign = _refuse_to_encode, keeps_classes: bool = False) -> None:
         self.objects: list[Any] = []
         self.entries: list[list[Any] | None] = []
         self._index: dict[int, int] = {}
         self._foreign = foreign
-        self._keeps_tuples = keeps_tuples
+        self._keeps_classes = keeps_classes
 
     def returning(self, received: "Decoder") -> "Encoder":
         """Begin the table with the objects that came, each None unless it has changed since."""
@@ -125,15 +138,13 @@ class Encoder:
     def entry(self, value: Any) -> list[Any]:
         """The description of one object; its parts are nodes."""
         if isinstance(value, dict):
-            return ["dict", [[self.node(key), self.node(item)] for key, item in value.items()]]
-        if isinstance(value, list):
-            return ["list", [self.node(item) for item in value]]
-        if isinstance(value, Named):
+            pairs = [[self.node(key), self.node(item)] for key, item in value.items()]
+            return ["dict", pairs, *self._original(value)]
+        if isinstance(value, PeerTuple):
             return self._foreign(value.handle)
-        if isinstance(value, tuple):
-            items = [self.node(item) for item in value]
-            kept = self._keeps_tuples and type(value) is not tuple
-            return ["named", items, self._foreign(value)] if kept else ["tuple", items]
+        if isinstance(value, tuple | list):
+            kind = "list" if isinstance(value, list) else "tuple"
+            return [kind, [self.node(item) for item in value], *self._original(value)]
         if isinstance(value, torch.Tensor) and value.grad_fn is None:
             return self._tensor(value)
         if isinstance(value, np.ndarray) and value.dtype.kind in _NUMPY_KINDS:
@@ -143,6 +154,13 @@ class Encoder:
         if isinstance(value, np.random.Generator) and type(value.bit_generator) is np.random.PCG64:
             return ["numpy_generator", _numpy_state(value.bit_generator.state, self.node)]
         return self._foreign(value)
+
+    def _original(self, value: Any) -> list[list[Any]]:
+        """The handle of a container of another class than the plain ones, where it is kept."""
+        if isinstance(value, Peer):
+            return [self._foreign(value.handle)]
+        kept = self._keeps_classes and type(value) not in _CONTAINERS
+        return [self._foreign(value)] if kept else []
 
     def _tensor(self, value: torch.Tensor) -> list[Any]:
         name = str(value.dtype).removeprefix("torch.")
@@ -326,25 +344,28 @@ class Decoder:
 
     def _build(self, index: int) -> None:
         kind, *parts = self.entries[index]
-        if kind == "dict":
-            fresh: dict[Any, Any] = {}
-            self.objects[index] = fresh
-            fresh.update(self.items(parts[0]))
-        elif kind == "list":
-            filled: list[Any] = []
-            self.objects[index] = filled
-            filled.extend(self.value(item) for item in parts[0])
-        elif kind == "tuple":
-            self.objects[index] = _UNFINISHED
-            self.objects[index] = tuple(self.value(item) for item in parts[0])
-        elif kind == "named":
-            self.objects[index] = _UNFINISHED
-            named = Named(self.value(item) for item in parts[0])
-            named.handle = self._local(parts[1])
-            self.objects[index] = named
+        if kind in ("dict", "list"):
+            self.objects[index] = container = self._empty(kind, *parts[1:])
+            self.objects[index] = _filled(container, self.contents(kind, parts[0]))
         else:
             self.objects[index] = _UNFINISHED
-            self.objects[index] = self.build(self.entries[index])
+            whole = self._tuple(*parts) if kind == "tuple" else self.build(self.entries[index])
+            self.objects[index] = whole
+
+    def _empty(self, kind: str, original: list[Any] | None = None) -> list | dict:
+        """What a list or dict is filled into: one's own original that comes back, if it is one."""
+        plain, peers = (dict, PeerDict) if kind == "dict" else (list, PeerList)
+        if original is None:
+            return plain()
+        known = self._local(original)
+        return known if isinstance(known, plain) else _of_peer(peers(), known)
+
+    def _tuple(self, nodes: list[Any], original: list[Any] | None = None) -> tuple:
+        items = tuple(self.value(node) for node in nodes)
+        return items if original is None else _of_peer(PeerTuple(items), self._local(original))
+
+    def contents(self, kind: str, nodes: list[Any]) -> list[Any]:
+        return self.items(nodes) if kind == "dict" else [self.value(node) for node in nodes]
 
     def items(self, pairs: list[Any]) -> list[tuple[Any, Any]]:
         """Keys and values of a dict; keys that can be chosen to be slow to hash are refused."""
@@ -407,6 +428,20 @@ class Decoder:
         bits = np.random.PCG64()  # the others trust a position in a buffer that they are given
         bits.state = restored
         return np.random.Generator(bits)
+
+
+def _of_peer(container: Peer, handle: Any) -> Any:
+    container.handle = handle
+    return container
+
+
+def _filled(container: list | dict, items: list[Any]) -> list | dict:
+    """The container with these items alone; a plain one where its class does not take them."""
+    try:
+        _refill(container, items)
+        return container
+    except Exception:
+        return dict(items) if isinstance(container, dict) else items
 
 
 class _Marker:
@@ -502,10 +537,10 @@ _MUTABLE = (list, dict, torch.Tensor, np.ndarray, torch.Generator, np.random.Gen
 
 def _restore(original: Any, entry: list[Any], decoder: Decoder) -> None:
     if isinstance(original, list | dict):
-        kind, parts = entry
+        kind, nodes, *_ = entry
         if kind != ("list" if isinstance(original, list) else "dict"):
             raise CodecError("an object changed its type")
-        _refill(original, parts, decoder)
+        _refill(original, decoder.contents(kind, nodes))
         return
     present = decoder.build(entry)
     if isinstance(original, torch.Tensor) and isinstance(present, torch.Tensor):
@@ -520,13 +555,12 @@ def _restore(original: Any, entry: list[Any], decoder: Decoder) -> None:
         raise CodecError("an object changed its type")
 
 
-def _refill(original: list | dict, parts: list[Any], decoder: Decoder) -> None:
+def _refill(original: list | dict, items: list[Any]) -> None:
     if isinstance(original, list):
-        original[:] = [decoder.value(item) for item in parts]
+        original[:] = items
     else:
-        items = decoder.items(parts)
         original.clear()
-        original.update(items)
+        original.update(dict(items))
 
 
 def _restore_tensor(original: torch.Tensor, present: torch.Tensor) -> None:

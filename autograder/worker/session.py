@@ -58,7 +58,7 @@ class Session:
             return self._refused(decoder, {"error": describe(error)})
 
     def _encoded(self, received: Decoder, reply: dict[str, Any]) -> bytes:
-        encoder = Encoder(self._foreign, keeps_tuples=True).returning(received)
+        encoder = Encoder(self._foreign, keeps_classes=True).returning(received)
         return encoder.message(encoder.node(reply))
 
     def _refused(self, received: Decoder, reply: dict[str, Any]) -> bytes:
