@@ -154,8 +154,10 @@ class Frozen(dict):
 
 
 def test_a_dict_that_takes_no_items_comes_back_as_a_plain_one() -> None:
-    notebook = student(start=lambda: Frozen(a=1), read=lambda cache: (cache["a"], str(type(cache))))
+    frozen = Frozen(a=1)
+    notebook = student(start=lambda: frozen, read=lambda cache: (cache["a"], str(type(cache))))
     assert notebook.read(notebook.start()) == (1, "<class 'dict'>")
+    assert frozen == {"a": 1}
 
 
 class EqualDict(dict):

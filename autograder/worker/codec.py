@@ -556,11 +556,17 @@ def _restore(original: Any, entry: list[Any], decoder: Decoder) -> None:
 
 
 def _refill(original: list | dict, items: list[Any]) -> None:
+    """Put these items in place of those of the original, whose class may refuse them and raise."""
     if isinstance(original, list):
         original[:] = items
-    else:
-        original.clear()
+        return
+    before = dict(original)
+    original.clear()
+    try:
         original.update(dict(items))
+    except Exception:
+        dict.update(original, before)
+        raise
 
 
 def _restore_tensor(original: torch.Tensor, present: torch.Tensor) -> None:
