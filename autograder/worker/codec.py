@@ -437,11 +437,15 @@ def _of_peer(container: Peer, handle: Any) -> Any:
 
 def _filled(container: list | dict, items: list[Any]) -> list | dict:
     """The container with these items alone; a plain one where its class does not take them."""
+    before = dict(container) if isinstance(container, dict) else {}
     try:
         _refill(container, items)
-        return container
     except Exception:
-        return dict(items) if isinstance(container, dict) else items
+        if isinstance(container, list):
+            return items
+        dict.update(container, before)
+        return dict(items)
+    return container
 
 
 class _Marker:
@@ -556,17 +560,11 @@ def _restore(original: Any, entry: list[Any], decoder: Decoder) -> None:
 
 
 def _refill(original: list | dict, items: list[Any]) -> None:
-    """Put these items in place of those of the original, whose class may refuse them and raise."""
     if isinstance(original, list):
         original[:] = items
-        return
-    before = dict(original)
-    original.clear()
-    try:
+    else:
+        original.clear()
         original.update(dict(items))
-    except Exception:
-        dict.update(original, before)
-        raise
 
 
 def _restore_tensor(original: torch.Tensor, present: torch.Tensor) -> None:
