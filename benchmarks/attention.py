@@ -11,7 +11,6 @@ the weights.
 """
 
 import argparse
-import statistics
 from collections.abc import Callable
 from functools import partial
 
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.one_thread import seconds_of
+from benchmarks.one_thread import median_milliseconds, one_thread
 from benchmarks.results import write_results
 
 SIDES = (4, 8, 16, 24, 32, 48, 64)
@@ -102,6 +101,7 @@ def layers() -> dict[str, nn.Module]:
     return {"formula": formula, "fused": fused, "convolution": Convolution()}
 
 
+@one_thread
 def main() -> None:
     """Measure the layers in turn at each number of tokens, and print a table."""
     parser = argparse.ArgumentParser(
@@ -122,12 +122,7 @@ def main() -> None:
         for phase, run in PASSES.items():
             calls = {name: partial(run, layer, X) for name, layer in compared.items()}
             memory = {name: peak_bytes(call) for name, call in calls.items()}
-            times: dict[str, list[float]] = {name: [] for name in calls}
-            for _ in range(options.repeats):
-                for name, call in calls.items():
-                    times[name].append(seconds_of(call))
-            for name in calls:
-                milliseconds = f"{1000 * statistics.median(times[name]):.3f}"
+            for name, milliseconds in median_milliseconds(calls, options.repeats).items():
                 mebibytes = f"{memory[name] / 2**20:.3f}"
                 values = (name, phase, side**2, milliseconds, mebibytes)
                 rows.append(dict(zip(COLUMNS, values, strict=True)))

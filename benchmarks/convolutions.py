@@ -8,7 +8,6 @@ images, kernels and biases. The time is the median of the repeats, in processor 
 """
 
 import argparse
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -18,7 +17,7 @@ import torch
 from rich.progress import track
 from torch.nn import functional
 
-from benchmarks.one_thread import seconds_of
+from benchmarks.one_thread import median_milliseconds, one_thread
 from benchmarks.results import write_results
 from solutions.convolution_loops import conv_backward_naive, conv_forward_naive
 from solutions.im2col import conv_backward_im2col, conv_forward_im2col
@@ -74,6 +73,7 @@ def require_agreement(calls: Mapping[str, Call]) -> None:
         torch.testing.assert_close(came, expected, rtol=1e-3, atol=1e-3)
 
 
+@one_thread
 def measure(sides: Sequence[int], repeats: int) -> list[dict[str, Any]]:
     """One row a side, pass and method, the methods of a pass timed in turn.
 
@@ -88,12 +88,7 @@ def measure(sides: Sequence[int], repeats: int) -> list[dict[str, Any]]:
         for which, multiply_adds in (("forward", products), ("backward", 2 * products)):
             calls = {method: passes[which] for method, passes in compared.items()}
             require_agreement(calls)
-            times: dict[str, list[float]] = {method: [] for method in calls}
-            for _ in range(repeats):
-                for method, call in calls.items():
-                    times[method].append(seconds_of(call))
-            for method, seconds in times.items():
-                milliseconds = f"{1000 * statistics.median(seconds):.3f}"
+            for method, milliseconds in median_milliseconds(calls, repeats).items():
                 values = (method, which, side, multiply_adds, milliseconds)
                 rows.append(dict(zip(COLUMNS, values, strict=True)))
     return rows

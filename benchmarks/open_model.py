@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from autograder.checks.pytorch_levels.open_task import distorted_digits
-from benchmarks.one_thread import seconds_of
+from benchmarks.one_thread import one_thread, seconds_of
 from benchmarks.results import write_results
 
 COLUMNS = ["varied", "value", "seed", "numbers", "train_top1", "val_top1", "seconds"]
@@ -116,6 +116,7 @@ def swept() -> Iterator[tuple[str, float, Recipe]]:
             yield varied, value, replace(Recipe(), **change)
 
 
+@one_thread
 def main(arguments: Sequence[str] | None = None) -> list[Row]:
     """Train every recipe once a seed, and print or record the rows of the five sweeps."""
     parser = argparse.ArgumentParser(

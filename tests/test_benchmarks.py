@@ -18,7 +18,7 @@ from benchmarks.classic import ClassicCourse
 from benchmarks.comparing import Marks, marks, verdict
 from benchmarks.graders import NBGRADER, OURS, Bench
 from benchmarks.measuring import measured
-from benchmarks.one_thread import seconds_of
+from benchmarks.one_thread import one_thread, seconds_of
 from benchmarks.open_model import COLUMNS as ABLATED
 from benchmarks.open_model import Recipe, model_of, swept
 from benchmarks.open_model import main as ablate
@@ -202,7 +202,7 @@ def test_a_call_is_timed_on_one_thread(two_threads: None) -> None:
         return [torch.get_num_threads(), *(pool["num_threads"] for pool in threadpool_info())]
 
     seen: list[int] = []
-    assert seconds_of(lambda: seen.extend(threads())) > 0
+    assert one_thread(seconds_of)(lambda: seen.extend(threads())) > 0
     assert set(seen) == {1}
     assert torch.get_num_threads() == 2
 
