@@ -59,14 +59,18 @@ class ClassOfStudents:
     submitted: dict[str, NotebookNode | bytes] = field(default_factory=dict)
 
     def copy(self, folder: Path, *, without: tuple[str, ...] = ()) -> Course:
-        """The course folder once more, without some of what lies in it.
+        """The course once more, with a build of its own, without some of what lies in its folder.
 
         Without `cut`, which is tried anew in every run, a run needs to start no grader.
         """
         shutil.copytree(
             self.course.directory, folder, ignore=lambda _, names: set(names) & set(without)
         )
-        return Course(folder, self.course.build)
+        course = Course(folder, folder.with_name(f"{folder.name}-build"))
+        shutil.copytree(self.course.build, course.build)
+        config = course.config.read_text().replace(str(self.course.build), str(course.build))
+        course.config.write_text(config)
+        return course
 
 
 @pytest.fixture

@@ -42,6 +42,11 @@ def nbgrader(course: Course, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def changed_at(folder: Path) -> dict[str, int]:
+    """When each file below a folder was written last, in nanoseconds."""
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
 def scores(course: Course) -> dict[str, float]:
     return {mark.student: mark.score for mark in marks(course, ASSIGNMENT)}
 
@@ -60,8 +65,10 @@ def by_nbgrader(
     course = graded_class.copy(folder, without=(*CACHES, "full", "mangled", "few"))
     for name in ("source", "release"):
         assert (course.build / name / ASSIGNMENT).is_dir()
+    shared = changed_at(graded_class.course.release)
     build_again = nbgrader(course, "generate_assignment", ASSIGNMENT, "--force")
     assert build_again.returncode == 0, build_again.stderr
+    assert changed_at(graded_class.course.release) == shared
     return course, nbgrader(course, "autograde", ASSIGNMENT)
 
 
