@@ -105,18 +105,27 @@ def size(statement: ast.stmt) -> int:
 
 
 def normalised(body: list[ast.stmt]) -> tuple[str, ...]:
-    """The statements with every name replaced by the order of its first appearance."""
+    """All of the statements, with names replaced by the order of their first appearance."""
     numbers: dict[str, str] = {}
+    found: list[str] = []
 
-    class Renamed(ast.NodeTransformer):
-        def visit_Name(self, node: ast.Name) -> ast.AST:
-            return ast.Name(numbers.setdefault(node.id, str(len(numbers))))
+    def add(part: object) -> None:
+        if isinstance(part, ast.Name | ast.arg):
+            name = part.id if isinstance(part, ast.Name) else part.arg
+            found.append(numbers.setdefault(name, f"name {len(numbers)}"))
+        elif isinstance(part, ast.AST):
+            found.append(type(part).__name__)
+            for field in part._fields:
+                add(getattr(part, field, None))
+        elif isinstance(part, list):
+            found.append(f"{len(part)} of")
+            for each in part:
+                add(each)
+        else:
+            found.append(repr(part))
 
-        def visit_arg(self, node: ast.arg) -> ast.AST:
-            return ast.arg(numbers.setdefault(node.arg, str(len(numbers))))
-
-    copy = ast.parse(ast.unparse(ast.Module(body, [])) if body else "")
-    return tuple(ast.dump(Renamed().visit(statement)) for statement in copy.body)
+    add(body)
+    return tuple(found)
 
 
 def runs(code: str, shapes: Collection[Shape]) -> Iterator[tuple[Shape, list[ast.stmt]]]:

@@ -1,6 +1,8 @@
 """Every answer that the checks exist for gets its verdict, in process and in the sandbox alike."""
 
+import functools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,6 +36,12 @@ TASKS = [
     for task in assignment.tasks
     if task.kind != "written"
 ]
+QUICK_FUNCTIONS = [
+    pytest.param(assignment, task, id=f"{name}-{task.name}")
+    for name, assignment in ASSIGNMENTS.items()
+    for task in assignment.tasks
+    if task.kind == "function" and task.name != "train_open_model"  # which takes half a minute
+]
 every_task = pytest.mark.parametrize(("assignment", "task"), TASKS)
 
 
@@ -61,6 +69,44 @@ def test_reference_gets_full_marks(
     local = graded(assignment, task.name, local_student(reference_namespace(assignment)))
     assert (local.status, local.score) == ("correct", task.points), local.failures
     assert graded(assignment, task.name, Student(sandbox(assignment))) == local
+
+
+@pytest.mark.parametrize(("assignment", "task"), QUICK_FUNCTIONS)
+def test_an_answer_that_spoils_its_arguments_takes_nothing_from_the_next(
+    assignment: Assignment, task: Task
+) -> None:
+    """What an answer writes into its arguments is written back: is it kept for other students?"""
+    reference = reference_namespace(assignment)
+    graded(
+        assignment, task.name, local_student(reference | {task.name: spoiler(reference[task.name])})
+    )
+    assert graded(assignment, task.name, local_student(reference)).status == "correct"
+
+
+def spoiler(answer: Callable[..., Any]) -> Callable[..., Any]:
+    """The answer, which then empties and overwrites all that it was given."""
+
+    @functools.wraps(answer)
+    def spoils(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return answer(*args, **kwargs)
+        finally:
+            spoil([*args, *kwargs.values()])
+
+    return spoils
+
+
+def spoil(part: Any) -> None:
+    """Overwrite a list, dict, array or tensor, and all that it holds."""
+    if isinstance(part, np.ndarray):
+        part[...] = 0
+    elif isinstance(part, torch.Tensor):
+        part.detach().zero_()
+    elif isinstance(part, list | tuple | dict):
+        for each in part.values() if isinstance(part, dict) else part:
+            spoil(each)
+        if not isinstance(part, tuple):
+            part.clear()
 
 
 @every_task
