@@ -28,6 +28,7 @@ from tests.matrix import (
 
 WRONG_ANSWERS = 5
 CORRECT_STYLES = 2
+MOST_FOR_ZEROS = 0.55  # of the points, for an answer that puts zeros into its arguments first
 
 ASSIGNMENTS = {name: Assignment.load(name) for name in known()}
 TASKS = [
@@ -72,41 +73,51 @@ def test_reference_gets_full_marks(
 
 
 @pytest.mark.parametrize(("assignment", "task"), QUICK_FUNCTIONS)
-def test_an_answer_that_spoils_its_arguments_takes_nothing_from_the_next(
+def test_an_answer_that_spoils_its_arguments_wins_nothing(
     assignment: Assignment, task: Task
 ) -> None:
-    """What an answer writes into its arguments is written back: is it kept for other students?"""
+    """What an answer writes into its arguments is written back: is it judged by what it wrote?
+
+    And what is kept for the next student, is it spoiled as well?
+    """
     reference = reference_namespace(assignment)
-    graded(
-        assignment, task.name, local_student(reference | {task.name: spoiler(reference[task.name])})
-    )
+    overwritten: list[bool] = []
+
+    @functools.wraps(reference[task.name])
+    def right_for_zeros(*args: Any, **kwargs: Any) -> Any:
+        given = [*args, *kwargs.values()]
+        overwritten.append(overwrite(given))
+        try:
+            return reference[task.name](*args, **kwargs)
+        finally:
+            empty(given)
+
+    verdict = graded(assignment, task.name, local_student(reference | {task.name: right_for_zeros}))
+    assert verdict.score <= MOST_FOR_ZEROS * verdict.points or not any(overwritten)
     assert graded(assignment, task.name, local_student(reference)).status == "correct"
 
 
-def spoiler(answer: Callable[..., Any]) -> Callable[..., Any]:
-    """The answer, which then empties and overwrites all that it was given."""
-
-    @functools.wraps(answer)
-    def spoils(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return answer(*args, **kwargs)
-        finally:
-            spoil([*args, *kwargs.values()])
-
-    return spoils
+def overwrite(part: Any) -> bool:
+    """Put zeros into arrays and tensors, also those in a list or dict; whether there are any."""
+    if isinstance(part, np.ndarray | torch.Tensor):
+        torch.as_tensor(part).detach().zero_()
+        return True
+    return sum(overwrite(each) for each in parts_of(part)) > 0  # each, not up to the first
 
 
-def spoil(part: Any) -> None:
-    """Overwrite a list, dict, array or tensor, and all that it holds."""
-    if isinstance(part, np.ndarray):
-        part[...] = 0
-    elif isinstance(part, torch.Tensor):
-        part.detach().zero_()
-    elif isinstance(part, list | tuple | dict):
-        for each in part.values() if isinstance(part, dict) else part:
-            spoil(each)
-        if not isinstance(part, tuple):
-            part.clear()
+def empty(part: Any) -> None:
+    """Leave nothing in lists and dicts that hold no arrays, also those in a list or dict."""
+    for each in parts_of(part):
+        empty(each)
+    if isinstance(part, list | dict) and not overwrite(part):
+        part.clear()
+
+
+def parts_of(part: Any) -> list[Any]:
+    """What a list, tuple or dict holds; nothing else holds anything."""
+    if isinstance(part, dict):
+        return list(part.values())
+    return list(part) if isinstance(part, list | tuple) else []
 
 
 @every_task

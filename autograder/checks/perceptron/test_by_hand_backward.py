@@ -1,5 +1,6 @@
 """Hidden checks of backpropagation, against autograd on a forward pass of the grader's."""
 
+import copy
 from contextlib import suppress
 from typing import Any
 
@@ -72,12 +73,13 @@ def test_gradient_of_hidden_weights(student: Student, rng: torch.Generator, devi
 def test_backward_after_own_forward(student: Student, rng: torch.Generator) -> None:
     """The gradients from the outputs of your own forward, where it gives any."""
     network = Network.draw(rng)
-    outputs: dict[str, Any] = network.outputs()
+    given = copy.deepcopy(network)
+    outputs: dict[str, Any] = given.outputs()
     with suppress(tools.StudentError, tools.Mistake):
-        returned = student.forward(network.params, network.X)
+        returned = student.forward(given.params, given.X)
         outputs = entries("outputs", two("forward", returned, PAIR)[1], outputs, PAIR)
     with wrong_shapes(), tools.graph_is_off(), student.no_autograd():
-        gradients = student.backward(network.params, outputs, network.Y)
+        gradients = student.backward(given.params, outputs, given.Y)
     for name, expected in network.outputs().items():
         found = tools.tensor(f'outputs["{name}"]', outputs[name], None)
         right = found.shape == expected.shape and torch.allclose(found.to(expected), expected)
@@ -109,17 +111,22 @@ def test_backward_leaves_its_arguments_alone(student: Student, rng: torch.Genera
     arguments = {**network.params, "Y": network.Y}
     arguments |= {f'outputs["{name}"]': value for name, value in outputs.items()}
     before = copies(arguments)
-    _backward(student, network, outputs)
+    _gradients(student, network, outputs)
     for name, value in before.items():
         tools.unchanged(name, value, arguments[name])
 
 
-def _backward(student: Student, network: Network, outputs: dict[str, Any] | None = None) -> Any:
+def _backward(student: Student, network: Network) -> Any:
+    """The gradients for copies: an answer is not judged by what it writes into them."""
+    given = copy.deepcopy(network)
+    return _gradients(student, given, given.outputs())
+
+
+def _gradients(student: Student, network: Network, outputs: dict[str, Any]) -> Any:
     """The gradients from the grader's outputs, which hold the documented keys.
 
     A backward that reads more than these gets the rest from the student's own forward.
     """
-    outputs = network.outputs() if outputs is None else outputs
     with wrong_shapes(), tools.graph_is_off(), student.no_autograd():
         try:
             return student.backward(network.params, outputs, network.Y)

@@ -147,7 +147,8 @@ class Probe:
 def _gradient(student: Student, f: Callable[[Tensor], Any], x: Tensor, **options: float) -> Tensor:
     shape = tuple(x.shape)
     with student.no_autograd():
-        found = tools.tensor("the gradient", student.numerical_gradient(f, x, **options), None)
+        answer = student.numerical_gradient(f, x.clone(), **options)
+    found = tools.tensor("the gradient", answer, None)
     message = f"the gradient must have shape {shape}, and has shape {tuple(found.shape)}"
     tools.require(tuple(found.shape) == shape, message, SHAPE_OF_X)
     return found

@@ -38,7 +38,7 @@ def _labels(rng: torch.Generator) -> tuple[Tensor, Tensor]:
 def test_confusion_matrix_counts(student: Student, rng: torch.Generator) -> None:
     """The counts for five classes, two of which do not occur."""
     actual, predicted = _labels(rng)
-    matrix = _counts(student.confusion_matrix(actual, predicted, 5), 5)
+    matrix = _counts(student.confusion_matrix(actual.clone(), predicted.clone(), 5), 5)
     expected = torch.zeros(5, 5, dtype=torch.int64)
     for i, j in zip(actual.tolist(), predicted.tolist(), strict=True):
         expected[i, j] += 1

@@ -1,5 +1,6 @@
 """Hidden checks of im2col and col2im, against PyTorch's unfold and fold."""
 
+import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -171,10 +172,11 @@ def _rest(windows: Windows) -> tuple[tuple[int, int], int, int]:
 
 
 def _check_matrix(student: Student, windows: Windows) -> np.ndarray:
+    asked = copy.deepcopy(windows)  # an answer is not judged by what it writes into x
     with wrong_sizes():
         value = student.im2col(windows.x, *windows.geometry)
     cols = shaped("cols", value, windows.shape, _matrix_shapes(windows))
-    tools.close("cols", cols, windows.matrix(), _wrong_matrices(windows))
+    tools.close("cols", cols, asked.matrix(), _wrong_matrices(asked))
     return cols
 
 
@@ -293,6 +295,7 @@ def _check_image(student: Student, windows: Windows, rng: torch.Generator) -> No
 def _compare_image(student: Student, windows: Windows, cols: np.ndarray) -> None:
     shape = windows.x.shape
     batch, n_channels, height, width = shape
+    asked = cols.copy()  # an answer is not judged by what it writes into cols
     with wrong_sizes():
         value = student.col2im(cols, shape, *windows.geometry)
     covered = [
@@ -313,7 +316,7 @@ def _compare_image(student: Student, windows: Windows, cols: np.ndarray) -> None
         "images come first: N × C × H × W": (n_channels, batch, height, width),
     }
     x = shaped("x", value, shape, shapes)
-    tools.close("x", x, windows.image(cols), _wrong_images(windows, cols))
+    tools.close("x", x, windows.image(asked), _wrong_images(windows, asked))
 
 
 def _wrong_images(windows: Windows, cols: np.ndarray) -> dict[str, np.ndarray]:
