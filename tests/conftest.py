@@ -114,8 +114,17 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the site come first, so that one process builds it while none waits for it."""
-    items.sort(key=lambda item: "site" not in getattr(item, "fixturenames", ()))
+    """Tests of the site come first, so that one process builds it while none waits for it.
+
+    Then come the other long ones: at the end one of them would keep one core busy and no other.
+    """
+
+    def turn(item: pytest.Item) -> int:
+        if "site" in getattr(item, "fixturenames", ()):
+            return 0
+        return 1 if item.get_closest_marker("long") else 2
+
+    items.sort(key=turn)
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from tests.conftest import files_in
 
 SITE = "https://example.org/course"
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
