@@ -75,21 +75,21 @@ def files_by_task(assignment: Assignment) -> dict[str, set[Path]]:
     return collector.files
 
 
+# Parts of pytest that no check needs and every run pays for; unraisableexception collects garbage
+# many times over at its end.
+_UNUSED = (
+    *("cacheprovider", "debugging", "doctest", "faulthandler", "junitxml", "legacypath"),
+    *("logging", "pastebin", "setuponly", "setupplan", "stepwise", "subtests", "terminal"),
+    *("threadexception", "unittest", "unraisableexception"),
+)
+
+
 def _run_pytest(
     assignment: Assignment, files: Iterable[Path], plugin: object, *options: str
 ) -> None:
-    arguments = [
-        "--disable-plugin-autoload",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:terminal",
-        "-p",
-        "no:unraisableexception",  # collects garbage many times over at the end of each run
-        "-p",
-        "no:logging",
-        "--noconftest",
-    ]
+    arguments = ["--disable-plugin-autoload", "--noconftest"]
+    for unused in _UNUSED:
+        arguments += ["-p", f"no:{unused}"]
     folder = str(assignment.checks.parent)
     # Without a confcutdir pytest looks through every folder from / down to the checks.
     arguments += ["-c", "/dev/null", "--rootdir", folder, "--confcutdir", folder, "-s"]
