@@ -81,35 +81,36 @@ def test_an_answer_that_spoils_its_arguments_wins_nothing(
     And what is kept for the next student, is it spoiled as well?
     """
     reference = reference_namespace(assignment)
-    overwritten: list[bool] = []
+    overwritten: list[np.ndarray | torch.Tensor] = []
 
     @functools.wraps(reference[task.name])
     def right_for_zeros(*args: Any, **kwargs: Any) -> Any:
         given = [*args, *kwargs.values()]
-        overwritten.append(overwrite(given))
+        for array in arrays_in(given):
+            torch.as_tensor(array).detach().zero_()
+            overwritten.append(array)
         try:
             return reference[task.name](*args, **kwargs)
         finally:
             empty(given)
 
     verdict = graded(assignment, task.name, local_student(reference | {task.name: right_for_zeros}))
-    assert verdict.score <= MOST_FOR_ZEROS * verdict.points or not any(overwritten)
+    assert verdict.score <= MOST_FOR_ZEROS * verdict.points or not overwritten
     assert graded(assignment, task.name, local_student(reference)).status == "correct"
 
 
-def overwrite(part: Any) -> bool:
-    """Put zeros into arrays and tensors, also those in a list or dict; whether there are any."""
+def arrays_in(part: Any) -> list[np.ndarray | torch.Tensor]:
+    """Arrays and tensors, also those in a list or dict."""
     if isinstance(part, np.ndarray | torch.Tensor):
-        torch.as_tensor(part).detach().zero_()
-        return True
-    return sum(overwrite(each) for each in parts_of(part)) > 0  # each, not up to the first
+        return [part]
+    return [array for each in parts_of(part) for array in arrays_in(each)]
 
 
 def empty(part: Any) -> None:
     """Leave nothing in lists and dicts that hold no arrays, also those in a list or dict."""
     for each in parts_of(part):
         empty(each)
-    if isinstance(part, list | dict) and not overwrite(part):
+    if isinstance(part, list | dict) and not arrays_in(part):
         part.clear()
 
 

@@ -26,6 +26,7 @@ from autograder.gradebook import grade_class
 from autograder.marks import marks
 from autograder.preprocessor import LOST, restored
 from tests.conftest import ASSIGNMENT, FEW, ClassOfStudents
+from tests.test_nothing_lost import files
 
 BY_NBGRADER = ("noisy", "summed", "untouched")
 CACHES = ("reports", "autograded", "feedback", "gradebook.db")
@@ -40,11 +41,6 @@ def nbgrader(course: Course, *words: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
-
-
-def changed_at(folder: Path) -> dict[str, int]:
-    """When each file below a folder was written last, in nanoseconds."""
-    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
 def scores(course: Course) -> dict[str, float]:
@@ -65,10 +61,10 @@ def by_nbgrader(
     course = graded_class.copy(folder, without=(*CACHES, "full", "mangled", "few"))
     for name in ("source", "release"):
         assert (course.build / name / ASSIGNMENT).is_dir()
-    shared = changed_at(graded_class.course.release)
+    shared = files(graded_class.course.release)
     build_again = nbgrader(course, "generate_assignment", ASSIGNMENT, "--force")
     assert build_again.returncode == 0, build_again.stderr
-    assert changed_at(graded_class.course.release) == shared
+    assert files(graded_class.course.release) == shared
     return course, nbgrader(course, "autograde", ASSIGNMENT)
 
 

@@ -36,7 +36,7 @@ def called(student: Student, task: str, layer: Layer) -> np.ndarray:
 
 
 def check_out(student: Student, task: str, layer: Layer) -> None:
-    """Compare the output with PyTorch's; the student gets copies, whatever is written into them."""
+    """Compare the output for copies, whatever is written into them, with PyTorch's."""
     out = called(student, task, copy.deepcopy(layer))
     mistakes = _wrong_outputs(layer) | _wrong_borders(layer)
     # Whether float64 was kept is another check's question.
